@@ -21,8 +21,9 @@
 //! state that outlives it, [`resilience`] has the pure state machines, [`server`] is the life of
 //! the process, [`admin`] and [`cli`] are for people, and `import` writes the configurations of
 //! other proxies anew. `dial` opens connections, and `fetch` asks
-//! the HTTP services that the proxy itself uses. `seal` makes what clients carry unreadable to them.
-//! `timer`, `memory`, `file` and `wake` are tools that all of them use.
+//! the HTTP services that the proxy itself uses; [`acme`] orders certificates from a CA. `seal` makes
+//! what clients carry unreadable to them. `timer`, `memory`, `file` and `wake` are tools that all of
+//! them use.
 //!
 //! An area imports only areas below it: `tests/layers/rules.txt` has them from the bottom up.
 
@@ -37,6 +38,8 @@ pub mod telemetry;
 pub mod upstream;
 
 // Open to the program, the tests and the benches of this crate; promised to nobody else.
+#[doc(hidden)]
+pub mod acme;
 #[doc(hidden)]
 pub mod admin;
 #[doc(hidden)]

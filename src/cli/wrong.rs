@@ -92,6 +92,7 @@ fn expiring(certificate: &CertificateExpiry) -> Option<String> {
         certificate,
         expires,
         expires_in_seconds,
+        acme,
         ..
     } = certificate;
     let days = expires_in_seconds.div_euclid(24 * 3600);
@@ -99,7 +100,7 @@ fn expiring(certificate: &CertificateExpiry) -> Option<String> {
         Some(format!(
             "{of} {name}: certificate {certificate} expired at {expires}"
         ))
-    } else if days < SOON_DAYS {
+    } else if days < SOON_DAYS && acme.is_none() {
         Some(format!(
             "{of} {name}: certificate {certificate} expires in {days} days, at {expires}"
         ))
@@ -144,6 +145,7 @@ mod tests {
             names: Vec::new(),
             expires: "2026-01-01T00:00:00Z".to_owned(),
             expires_in_seconds,
+            acme: None,
         }
     }
 

@@ -4,6 +4,7 @@ mod admit;
 mod begin;
 mod cached;
 mod call;
+mod challenge;
 mod deadline;
 mod debug;
 mod divide;

@@ -6,8 +6,8 @@
 use std::{pin::pin, rc::Rc};
 
 use super::{
-    Outgoing, admit, begin::begin, cached, call::Home, deadline, divide, forward, grpc_web, reply,
-    request, response, version, way_back,
+    Outgoing, admit, begin::begin, cached, call::Home, challenge, deadline, divide, forward,
+    grpc_web, reply, request, response, version, way_back,
 };
 use crate::{
     exchange::{Exchange, Request, Response},
@@ -60,6 +60,9 @@ async fn walk(
     request: &mut Request,
 ) -> Result<Response, Failure> {
     let offer = admit::check(connection, exchange, request)?;
+    if let Some(answer) = challenge::answer(exchange, request) {
+        return Ok(answer);
+    }
     if exchange.listener.rates.is_some() {
         // In memory of its own: few listeners limit rates.
         Box::pin(RateLimitFilter::before_routing(exchange, request)).await?;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    certificates, control::Control, file_watch::FileWatch, overload, rollouts, token_keys,
+    acme, certificates, control::Control, file_watch::FileWatch, overload, rollouts, token_keys,
 };
 use crate::admin::AdminServer;
 
@@ -35,6 +35,7 @@ impl Control {
         );
         token_keys::start(services, &self.shared, &self.events);
         certificates::start(services, &self.shared, &self.events, &self.tickets);
+        acme::start(services, &self.shared, &self.events, &self.challenges);
         self.metrics.start(services);
         self.traces.start(services);
         if let Some(admin) = admin {

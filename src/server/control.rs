@@ -52,7 +52,7 @@ use crate::{
     config::{ContentHash, value::BindAddress},
     state::{Registry, heads::GateUse},
     telemetry::{events::Events, log::LogControl},
-    tls::TicketKeys,
+    tls::{Challenges, TicketKeys},
     upstream::health::{Schedule, TICK},
     worker::{Command, SharedState},
 };
@@ -86,6 +86,7 @@ pub(crate) struct Control {
     /// Locked by a reload under preparation, and here for a moment in each tick.
     pub(super) registry: Arc<Mutex<Registry>>,
     pub(super) tickets: Arc<TicketKeys>,
+    pub(super) challenges: Arc<Challenges>,
     pub(super) schedules: HashMap<Arc<str>, Schedule>,
     /// Sources of the pools' endpoints.
     pub(super) discoveries: Discoveries,
@@ -144,6 +145,7 @@ impl Control {
         let control = Self {
             path,
             tickets: Arc::clone(registry.tickets()),
+            challenges: Arc::clone(registry.challenges()),
             registry: Arc::new(Mutex::new(registry)),
             schedules: HashMap::new(),
             discoveries: Discoveries::new(&shared.metrics.control(), &board.outages),

@@ -104,13 +104,20 @@ fn states(certificate: &Certificate, now: SystemTime) -> impl Iterator<Item = St
     let at = instant(expires);
     let certificate_state = if at < now {
         Some(State::Expired(expires))
-    } else if at < now + SOON {
+    } else if at < now + soon(certificate) {
         Some(State::Soon(expires))
     } else {
         None
     };
     let staple = certificate.staple_overdue(now).map(|_| State::StapleOver);
     certificate_state.into_iter().chain(staple)
+}
+
+/// Returns the time before the end from which warnings are logged: not for most of a short life.
+fn soon(certificate: &Certificate) -> Duration {
+    let life = certificate.expires.saturating_sub(certificate.begins);
+    let life = Duration::from_secs(u64::try_from(life).unwrap_or(0));
+    SOON.min(life / 4)
 }
 
 fn tell(subject: &Subject, state: State, now: SystemTime, events: &Events) {
@@ -160,7 +167,7 @@ fn instant(unix_s: i64) -> SystemTime {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Time before the expiry from which warnings are logged.
+/// Time before the expiry from which warnings are logged; a quarter of the lifetime if that is less.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Interval between two warnings about the same certificate.
 const AGAIN: Duration = DAY;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     admin::{Figures, LatencyCounts, RequestCounts, model},
     semantics::date::unix_seconds,
-    state::Snapshot,
+    state::{AcmeCertificate, Snapshot},
     telemetry::metrics::{Metrics, names},
     tls::Certificate,
 };
@@ -75,7 +75,14 @@ pub(super) fn certificates(snapshot: &Snapshot) -> Vec<model::CertificateExpiry>
     let mut all = Vec::new();
     for listener in &snapshot.listeners {
         let certificates = listener.tls.iter().flat_map(|tls| tls.certificates());
-        all.extend(certificates.map(|it| view("listener", &listener.name, &it, now)));
+        all.extend(certificates.map(|it| {
+            let issued = listener.acme.as_ref();
+            let issued = issued.filter(|acme| acme.order.certificate() == it.files.chain);
+            model::CertificateExpiry {
+                acme: issued.map(|acme| self::acme(acme)),
+                ..view("listener", &listener.name, &it, now)
+            }
+        }));
     }
     for pool in &snapshot.pools {
         let certificate = pool.tls.as_ref().and_then(|tls| tls.certificate());
@@ -96,6 +103,32 @@ fn view(of: &str, name: &str, certificate: &Certificate, now: i64) -> model::Cer
         names: certificate.names.clone(),
         expires: humantime::format_rfc3339_seconds(expires).to_string(),
         expires_in_seconds: certificate.expires.saturating_sub(now),
+        acme: None,
+    }
+}
+
+/// Shows a certificate that a CA issues.
+pub(super) fn acme(certificate: &AcmeCertificate) -> model::Acme {
+    let status = certificate.standing.status();
+    let time = |at: SystemTime| humantime::format_rfc3339_seconds(at).to_string();
+    let expires = status.expires.map(|at| {
+        let since = u64::try_from(at).unwrap_or_default().min(YEAR_9999);
+        time(UNIX_EPOCH + Duration::from_secs(since))
+    });
+    let state = match (&status.error, status.expires) {
+        _ if status.ordering => "ordering",
+        (Some(_), _) => "failed",
+        (None, Some(_)) => "issued",
+        (None, None) => "wanted",
+    };
+    model::Acme {
+        names: certificate.order.names.clone(),
+        directory: certificate.order.directory.to_string(),
+        state: state.to_owned(),
+        expires,
+        next_order: status.next.map(time),
+        failures: status.failures,
+        error: status.error,
     }
 }
 

@@ -5,6 +5,7 @@
 //! decisions of control through [`SharedState`](crate::worker::SharedState); control reads the
 //! counts of workers. Nothing is shared and locked on the request path.
 
+mod acme;
 mod admin;
 mod background;
 mod board;

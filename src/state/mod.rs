@@ -35,6 +35,8 @@ pub use registered::Registered;
 pub use registry::Registry;
 pub(crate) use route_metrics::RouteMetrics;
 pub use shadow::Shadow;
-pub use snapshot::{Action, Drain, ExchangeTimeouts, Listener, ListenerTimeouts, Route, Snapshot};
+pub use snapshot::{
+    AcmeCertificate, Action, Drain, ExchangeTimeouts, Listener, ListenerTimeouts, Route, Snapshot,
+};
 pub use under_way::HolderFilter;
 pub(crate) use under_way::{ExchangePlace, Holder, UnderWay};

@@ -4,17 +4,18 @@
 //! The control thread owns the registry; snapshots and workers hold parts of it. An entry is removed
 //! when only the registry holds it.
 
-use std::{any::Any, collections::HashMap, sync::Arc};
+use std::{any::Any, collections::HashMap, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::Closed;
 use crate::{
+    acme::Standing,
     config::value::BindAddress,
     resilience::{Breaker, ClientTable, RetryBudget},
     rollout::RolloutState,
-    tls::TicketKeys,
+    tls::{Challenges, TicketKeys},
     upstream::{
         health::{HealthSettings, PoolHealthState},
         shared::{Padded, PoolShared},
@@ -33,6 +34,9 @@ pub struct Registry {
     /// Routes that are closed by a command.
     closed: Arc<ArcSwap<Closed>>,
     tickets: Arc<TicketKeys>,
+    /// Standing of certificates that CAs issue, by their files.
+    certificates: HashMap<PathBuf, Arc<Standing>>,
+    challenges: Arc<Challenges>,
     /// One reference is the registry's own; each snapshot holds another.
     snapshots: Arc<()>,
 }
@@ -52,6 +56,8 @@ impl Registry {
             rollouts: HashMap::new(),
             closed: Arc::default(),
             tickets: Arc::new(TicketKeys::new(Instant::now())),
+            certificates: HashMap::new(),
+            challenges: Arc::default(),
             snapshots: Arc::new(()),
         }
     }
@@ -121,6 +127,16 @@ impl Registry {
         &self.tickets
     }
 
+    /// Standing of the certificate in this file, which a CA issues; made when first asked for.
+    pub fn certificate(&mut self, file: PathBuf) -> Arc<Standing> {
+        Arc::clone(self.certificates.entry(file).or_default())
+    }
+
+    /// Challenges of CAs that are under way.
+    pub fn challenges(&self) -> &Arc<Challenges> {
+        &self.challenges
+    }
+
     /// Counts one more snapshot for as long as the guard lives.
     pub(super) fn alive(&self) -> Arc<()> {
         Arc::clone(&self.snapshots)
@@ -139,6 +155,8 @@ impl Registry {
             .retain(|_, counts| Arc::strong_count(counts) > 1);
         self.rollouts
             .retain(|_, state| Arc::strong_count(state) > 1);
+        self.certificates
+            .retain(|_, standing| Arc::strong_count(standing) > 1);
         self.filters
             .retain(|_, states| Arc::strong_count(states) > 1);
     }

@@ -6,6 +6,7 @@ use http::HeaderName;
 
 use super::{DebugHeader, Shadow};
 use crate::{
+    acme::{Order, Standing},
     config::{
         Config,
         schema::Underscores,
@@ -21,7 +22,7 @@ use crate::{
     semantics::{forwarded::TrustedProxies, secret_names::SecretNames},
     socket::bind::BindOptions,
     telemetry::{access_log::AccessLogSettings, trace::TraceSettings},
-    tls::{Certificate, ServerTls},
+    tls::{Certificate, Challenges, ServerTls},
     upstream::{
         HashInput,
         pool::{Pool, PoolIndex, ViewIndex},
@@ -63,6 +64,9 @@ pub struct Snapshot {
     pub debug_header: Option<Arc<DebugHeader>>,
     /// Added fields of the access log, with their sources.
     pub logged: Vec<(String, FieldSource)>,
+    /// Challenges of CAs, which each listener without TLS answers; none: no certificate is proved
+    /// that way.
+    pub challenges: Option<Arc<Challenges>>,
     /// Names of headers and parameters whose values are neither shown nor kept.
     pub secrets: Arc<SecretNames>,
     /// Configuration that it was compiled from.
@@ -171,6 +175,7 @@ impl Snapshot {
             tracing: self.tracing.clone(),
             debug_header: self.debug_header.clone(),
             logged: self.logged.clone(),
+            challenges: None,
             secrets: Arc::clone(&self.secrets),
             config: Arc::default(),
             alive: Arc::new(()),
@@ -232,6 +237,8 @@ pub struct Listener {
     pub streams_max: u32,
     /// TLS; none: plain HTTP.
     pub tls: Option<Arc<ServerTls>>,
+    /// Certificate that a CA issues for it.
+    pub acme: Option<Arc<AcmeCertificate>>,
     /// Form of answers to requests without a route.
     pub error_pages: Option<Arc<ErrorPages>>,
     /// Limits on the rate of its requests, whichever route they have.
@@ -240,6 +247,15 @@ pub struct Listener {
     pub registration: Option<Arc<RegistrationSpec>>,
     /// Number of open connections, over all workers; outlives reloads.
     pub open: Arc<Padded>,
+}
+
+/// A certificate that a CA issues, and its standing, which outlives reloads.
+#[derive(Clone, Debug)]
+pub struct AcmeCertificate {
+    /// The certificate as configured.
+    pub order: Order,
+    /// Its standing.
+    pub standing: Arc<Standing>,
 }
 
 /// Timeouts of a listener for its clients.

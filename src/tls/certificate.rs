@@ -30,6 +30,15 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
+    /// Certificate and key in one file.
+    pub fn in_one(path: &Path) -> Self {
+        Self {
+            chain: path.to_owned(),
+            key: path.to_owned(),
+            ocsp: None,
+        }
+    }
+
     /// Each of the files.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         let ocsp = self.ocsp.as_deref();
@@ -128,9 +137,13 @@ impl Certificate {
     ///
     /// # Errors
     /// As [`Self::load`] and [`Self::overdue_beside`].
-    pub(super) fn renewed(files: &KeyPair, used: &Self, now: SystemTime) -> Result<Self, TlsFault> {
+    pub(super) fn renewed(
+        files: &KeyPair,
+        used: Option<&Self>,
+        now: SystemTime,
+    ) -> Result<Self, TlsFault> {
         let new = Self::load(files)?;
-        match new.overdue_beside(Some(used), now) {
+        match new.overdue_beside(used, now) {
             Some(fault) => Err(fault),
             None => Ok(new),
         }

@@ -84,3 +84,10 @@ pub enum TlsFault {
     #[error("{0}")]
     Refused(#[from] rustls::Error),
 }
+
+impl TlsFault {
+    /// Returns true if the file is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}

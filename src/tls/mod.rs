@@ -9,6 +9,7 @@
 mod alert;
 mod authorities;
 mod certificate;
+mod challenge;
 mod client;
 mod client_certificate;
 mod fault;
@@ -25,6 +26,7 @@ mod ticket;
 pub use alert::is_certificate_refused;
 pub use authorities::Authorities;
 pub use certificate::{Certificate, KeyPair};
+pub use challenge::{Challenge, Challenges, is_verification};
 pub use client::{
     Alpn, ClientSettings, ClientTls, is_certificate_fault, is_client_certificate_fault,
     is_protocol_fault, is_server_name,
@@ -34,7 +36,7 @@ pub use fault::TlsFault;
 pub use file::Stamps;
 pub use ocsp::OcspFault;
 pub use part::Renewal;
-pub use server::{ClientAuth, MinimumVersion, ServerSettings, ServerTls};
+pub use server::{AcmeFile, ClientAuth, MinimumVersion, ServerSettings, ServerTls};
 pub use session::Session;
 pub use ticket::{PassedKeys, TicketKeys};
 

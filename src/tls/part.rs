@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::SystemTime};
 
 use super::{
-    Stamps, TlsFault,
+    AcmeFile, Stamps, TlsFault,
     authorities::Authorities,
     certificate::{Certificate, KeyPair},
 };
@@ -69,8 +69,39 @@ impl Part<Arc<Certificate>> {
     /// Reads the pair again if it changed; an expired one leaves this part unchanged.
     pub(super) fn renewed_certificate(&self, now: SystemTime, renewal: &mut Renewal) -> Self {
         let files = &self.value.files;
-        let read = || Certificate::renewed(files, &self.value, now).map(Arc::new);
+        let read = || Certificate::renewed(files, Some(&self.value), now).map(Arc::new);
         self.renewed(&files.paths().collect::<Vec<_>>(), read, renewal)
+    }
+}
+
+impl Part<Option<Arc<Certificate>>> {
+    /// Reads a certificate that a CA issues, or the one that stands in for it; blocks on the disk.
+    /// One that cannot be used is none, and is ordered anew.
+    pub(super) fn issued(acme: &AcmeFile) -> Self {
+        let stamps = Stamps::of(&[&acme.path]);
+        let value = match Certificate::load(&KeyPair::in_one(&acme.path)) {
+            Ok(certificate) => Some(Arc::new(certificate)),
+            Err(fault) => {
+                if !fault.is_missing() {
+                    tracing::error!(%fault, "an issued certificate cannot be used");
+                }
+                stand_in(acme, SystemTime::now()).map(Arc::new)
+            }
+        };
+        Self { value, stamps }
+    }
+
+    /// Reads the certificate again if it changed; a file that is removed leaves this part unchanged.
+    pub(super) fn renewed_issued(
+        &self,
+        path: &Path,
+        now: SystemTime,
+        renewal: &mut Renewal,
+    ) -> Self {
+        let files = KeyPair::in_one(path);
+        let used = self.value.as_deref();
+        let read = || Certificate::renewed(&files, used, now).map(|it| Some(Arc::new(it)));
+        self.renewed(&[path], read, renewal)
     }
 }
 
@@ -85,6 +116,25 @@ impl Part<Arc<Authorities>> {
         self.renewed(&[ca], || Authorities::load(ca).map(Arc::new), renewal)
     }
 }
+
+/// Finds a certificate that was issued for other sets of names: one that is valid, has the most of
+/// these names, and lasts longest.
+fn stand_in(acme: &AcmeFile, now: SystemTime) -> Option<Certificate> {
+    let entries = std::fs::read_dir(acme.path.parent()?).ok()?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let paths = paths.filter(|path| path.extension().is_some_and(|it| it == "pem"));
+    let loaded = paths.take(STAND_INS_MAX).filter_map(|path| {
+        let certificate = Certificate::load(&KeyPair::in_one(&path)).ok()?;
+        let names = acme.names.iter();
+        let fits = names.filter(|it| certificate.names.contains(it)).count();
+        (fits > 0 && certificate.overdue(now).is_none()).then_some((fits, certificate))
+    });
+    let best = loaded.max_by_key(|(fits, certificate)| (*fits, certificate.expires));
+    best.map(|(_, certificate)| certificate)
+}
+
+/// Maximum number of files among which a certificate is looked for.
+const STAND_INS_MAX: usize = 1000;
 
 impl Renewal {
     /// Returns the object made of the renewed parts, to be put into use; notes why it cannot be

@@ -18,6 +18,7 @@ use super::{
     Renewal, TlsFault,
     authorities::Authorities,
     certificate::{Certificate, KeyPair},
+    challenge::{self, Challenges},
     file::Stamps,
     part::Part,
     provider,
@@ -32,6 +33,8 @@ pub struct ServerSettings {
     pub listener: Arc<str>,
     /// The certificates; the first one is presented to clients that ask for no known name.
     pub certificates: Vec<KeyPair>,
+    /// Certificate that a CA issues by itself; it stands behind the others.
+    pub acme: Option<AcmeFile>,
     /// Client authentication; none: no certificate is requested.
     pub client_auth: Option<ClientAuth>,
     /// The oldest version accepted.
@@ -41,6 +44,29 @@ pub struct ServerSettings {
     /// HTTP/2 is offered, and preferred.
     pub http2: bool,
 }
+
+/// Certificate that a CA issues by itself.
+#[derive(Clone, Debug)]
+pub struct AcmeFile {
+    /// File of certificate and key, as PEM. Missing until the certificate is issued; until then
+    /// another one of its folder stands in for it, which has some of the names.
+    pub path: PathBuf,
+    /// The names that it will have.
+    pub names: Vec<String>,
+    /// Challenges of the CA that are answered on this listener.
+    pub challenges: Option<Arc<Challenges>>,
+}
+
+impl PartialEq for AcmeFile {
+    /// Challenges are the same in the whole process.
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+            && self.names == other.names
+            && self.challenges.is_some() == other.challenges.is_some()
+    }
+}
+
+impl Eq for AcmeFile {}
 
 /// Authorities whose certificates are accepted, and whether a certificate is required.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +105,8 @@ struct Current {
 #[derive(Debug)]
 struct Files {
     certificates: Vec<Part<Arc<Certificate>>>,
+    /// The certificate that a CA issues; none until it does.
+    issued: Option<Part<Option<Arc<Certificate>>>>,
     /// Authorities whose certificates are accepted.
     authorities: Option<Part<Arc<Authorities>>>,
 }
@@ -106,6 +134,7 @@ impl ServerTls {
     pub fn unread(settings: ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
         let files = Files {
             certificates: Vec::new(),
+            issued: None,
             authorities: None,
         };
         let current = Current::new(files, &settings, tickets)?;
@@ -166,8 +195,9 @@ impl ServerSettings {
     fn files(&self) -> Vec<&Path> {
         let pairs = self.certificates.iter();
         let pairs = pairs.flat_map(KeyPair::paths);
+        let issued = self.acme.iter().map(|acme| acme.path.as_path());
         let ca = self.client_auth.iter().map(|auth| auth.ca.as_path());
-        pairs.chain(ca).collect()
+        pairs.chain(issued).chain(ca).collect()
     }
 }
 
@@ -178,6 +208,7 @@ impl Files {
         let authorities = auth.map(|auth| Part::authorities(&auth.ca));
         Ok(Self {
             certificates: certificates.collect::<Result<_, _>>()?,
+            issued: settings.acme.as_ref().map(Part::issued),
             authorities: authorities.transpose()?,
         })
     }
@@ -187,12 +218,15 @@ impl Files {
         let certificates = self.certificates.iter();
         let certificates = certificates.map(|used| used.renewed_certificate(now, renewal));
         let certificates = certificates.collect();
+        let issued = settings.acme.as_ref().zip(self.issued.as_ref());
+        let issued = issued.map(|(acme, used)| used.renewed_issued(&acme.path, now, renewal));
         let auth = settings.client_auth.as_ref();
         let authorities = auth.zip(self.authorities.as_ref());
         let authorities =
             authorities.map(|(auth, used)| used.renewed_authorities(&auth.ca, renewal));
         Self {
             certificates,
+            issued,
             authorities,
         }
     }
@@ -200,12 +234,18 @@ impl Files {
     /// In the order of [`ServerSettings::files`].
     fn stamps(&self) -> Stamps {
         let certificates = self.certificates.iter().map(|part| &part.stamps);
-        Stamps::join(certificates.chain(self.authorities.iter().map(|part| &part.stamps)))
+        let issued = self.issued.iter().map(|part| &part.stamps);
+        let authorities = self.authorities.iter().map(|part| &part.stamps);
+        Stamps::join(certificates.chain(issued).chain(authorities))
     }
 
     fn certificates(&self) -> Vec<Arc<Certificate>> {
         let parts = self.certificates.iter();
-        parts.map(|part| Arc::clone(&part.value)).collect()
+        let issued = self.issued.iter().filter_map(|part| part.value.clone());
+        parts
+            .map(|part| Arc::clone(&part.value))
+            .chain(issued)
+            .collect()
     }
 }
 
@@ -232,7 +272,8 @@ impl Current {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let by_name = ByName::new(&files.certificates());
+        let challenges = settings.acme.as_ref().and_then(|it| it.challenges.clone());
+        let by_name = ByName::new(&files.certificates()).answering(challenges);
         let mut config = builder.with_cert_resolver(Arc::new(by_name));
         config.alpn_protocols = alpn(settings);
         // Sessions live in tickets: nothing to share between workers, nothing to fill up.
@@ -256,6 +297,10 @@ fn alpn(settings: &ServerSettings) -> Vec<Vec<u8>> {
     }
     if settings.http1 {
         offered.push(b"http/1.1".to_vec());
+    }
+    let acme = settings.acme.as_ref();
+    if acme.is_some_and(|acme| acme.challenges.is_some()) {
+        offered.push(challenge::PROTOCOL.to_vec());
     }
     offered
 }
@@ -290,6 +335,7 @@ mod tests {
         ServerSettings {
             listener: "web".into(),
             certificates: certificates.iter().map(|files| (*files).clone()).collect(),
+            acme: None,
             client_auth: ca.map(|ca| ClientAuth {
                 ca: ca.to_owned(),
                 required: true,

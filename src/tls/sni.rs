@@ -13,7 +13,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::certificate::Certificate;
+use super::{
+    certificate::Certificate,
+    challenge::{self, Challenges},
+};
 
 /// Certificates by name.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub(super) struct ByName {
     /// By what follows `*.`.
     wildcard: HashMap<Box<str>, Vec<Arc<Certificate>>>,
     all: Vec<Arc<Certificate>>,
+    /// Challenges that are answered here.
+    challenges: Option<Arc<Challenges>>,
 }
 
 impl ByName {
@@ -41,6 +46,12 @@ impl ByName {
             }
         }
         table
+    }
+
+    /// Answers challenges of a CA as well.
+    pub(super) fn answering(mut self, challenges: Option<Arc<Challenges>>) -> Self {
+        self.challenges = challenges;
+        self
     }
 
     fn find(
@@ -65,6 +76,11 @@ impl ByName {
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(challenges) = &self.challenges
+            && challenge::is_verifier(&hello)
+        {
+            return challenges.certificate_of(&hello);
+        }
         let offer = Offer {
             schemes: hello.signature_schemes(),
             suites: hello.cipher_suites(),

@@ -10,6 +10,8 @@
 
 mod access;
 mod access_log;
+mod acme;
+mod acme_kept;
 mod activation;
 mod admin;
 mod admin_schemas;

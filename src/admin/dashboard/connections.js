@@ -41,6 +41,11 @@ function certificates() {
       say(cell, `${moment(it.expires)} (${days < 0 ? t("expired") : t("inDays", days)})`);
       mark(cell, "class", days < 0 ? "bad" : days < 14 ? "warn" : "good");
     } },
+    { title: t("nextOrder"), show(cell, it) {
+      const { error, next_order: next } = it.acme || {};
+      say(cell, error || (next ? moment(next) : "–"));
+      mark(cell, "class", error ? "bad" : "");
+    } },
   ], (it) => `${it.of} ${it.name} ${it.certificate}`);
 }
 

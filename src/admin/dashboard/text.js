@@ -144,6 +144,8 @@ rollout|rollout|灰度发布
 discovery|discovery|服务发现
 started|started|启动
 certificates|Certificates|证书
+nextOrder|Next order (ACME)|下次申请（ACME）
+acme|certificate of a CA|CA 证书
 certificate_expiry|certificate expiry|证书到期
 succeeded|succeeded|成功
 unchanged|unchanged|无变化

@@ -24,6 +24,32 @@ pub struct Listener {
     /// Its entry in a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
+    /// Its certificate that a CA issues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
+}
+
+/// A certificate that a CA issues (ACME).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Acme {
+    /// Its names.
+    pub names: Vec<String>,
+    /// URL of the CA's directory.
+    pub directory: String,
+    /// `wanted`, `ordering`, `issued` or `failed`: the last order failed, whether or not there is a
+    /// certificate.
+    pub state: String,
+    /// Time at which it expires, in RFC 3339; none: there is none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Time of the next order, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_order: Option<String>,
+    /// Failed orders in a row.
+    pub failures: u32,
+    /// Reason why the last order failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The entry of a listener in a registry.

@@ -26,7 +26,7 @@ pub use cache::{CacheDisk, CacheDiskState, Purge, Purged, RouteCache};
 pub use change::{Draining, EndpointChange, Error};
 pub use check::{Checked, Compared, Difference};
 pub use connection::{Connection, ExchangeUnderWay};
-pub use listener::{Listener, Registration};
+pub use listener::{Acme, Listener, Registration};
 pub use maintenance::{MaintenanceReport, MaintenanceRequest};
 pub use origin::{Origin, Origins};
 pub use overview::{Attempts, CertificateExpiry, Latency, Overview, Traffic};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Listener, Pool, Ready, Rollout, Status};
+use super::{Acme, Listener, Pool, Ready, Rollout, Status};
 
 /// The proxy at a glance: state, rates and latencies since the sample before.
 ///
@@ -94,4 +94,7 @@ pub struct CertificateExpiry {
     pub expires: String,
     /// Seconds until then; negative once it has expired.
     pub expires_in_seconds: i64,
+    /// Its renewal, if a CA issued it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
 }

@@ -92,6 +92,7 @@ impl Operations for Fake {
             http2: false,
             connections: 3,
             registration: None,
+            acme: None,
         }]
     }
     fn routes(&self) -> Vec<Route> {

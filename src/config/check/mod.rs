@@ -4,6 +4,7 @@
 //! found at once. Apart from testing that named files exist, nothing here reads more than the text.
 
 mod access;
+mod acme;
 mod auth;
 mod cache;
 mod certificate_match;

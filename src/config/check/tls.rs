@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Check, PastTime, Secrets};
+use super::{Check, PastTime, Secrets, acme};
 use crate::config::schema::{ListenerTls, Pool, PoolTls};
 use crate::config::setting::{Span, Spans};
 use crate::config::value::{EndpointAddress, Name, PoolProtocol};
@@ -14,6 +14,9 @@ pub(super) fn check(check: &mut Check<'_>) {
     for (name, listener) in &config.listeners {
         if let Some(tls) = &listener.tls {
             check_listener(check, name, tls);
+            if let Some(written) = &tls.acme {
+                acme::check(check, name, listener, tls, written);
+            }
         }
     }
     for (name, pool) in &config.pools {
@@ -32,10 +35,20 @@ pub(super) fn check(check: &mut Check<'_>) {
 
 fn check_listener(check: &mut Check<'_>, name: &Name, tls: &ListenerTls) {
     let place = format!("listeners.{name}.tls");
-    if tls.certificates.is_empty() && !check.is_broken(&format!("{place}.certificates")) {
-        let message = format!("{place}.certificates is empty");
-        let span = tls.spans.of("certificates");
-        check.error(span, message, "at least one { chain = …, key = … }");
+    let has_other = tls.acme.is_some() || check.is_broken(&format!("{place}.acme"));
+    if tls.certificates.is_empty()
+        && !has_other
+        && !check.is_broken(&format!("{place}.certificates"))
+    {
+        let (message, span) = match tls.spans.has("certificates") {
+            true => (
+                format!("{place}.certificates is empty"),
+                tls.spans.of("certificates"),
+            ),
+            false => (format!("{place} has no certificate"), tls.spans.anchor()),
+        };
+        let hint = "certificates = [{ chain = …, key = … }], or acme = { domains = […] }";
+        check.error(span, message, hint);
     }
     for certificate in &tls.certificates {
         let files = tls::KeyPair {
@@ -190,7 +203,7 @@ fn key_of(fault: &TlsFault, files: &tls::KeyPair) -> &'static str {
     }
 }
 
-fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
+pub(super) fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
     if is_withheld(check, place, span) {
         return;
     }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod access_log;
+pub mod acme;
 pub mod admin;
 pub mod auth;
 pub mod cache;
@@ -50,6 +51,7 @@ pub use access_log::{
     AccessField, AccessFields, AccessFormat, AccessLog, LogRotation, LogTarget, Syslog,
     SyslogFacility,
 };
+pub use acme::{Acme, AcmeBinding, AcmeChallenge};
 pub use admin::Admin;
 pub use auth::{ApiKeyAuth, Auth, AuthStep, AuthSteps, BasicAuth, KeySource, MtlsAuth};
 pub use cache::{Cache, CacheKey};

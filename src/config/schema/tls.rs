@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
+use super::acme::Acme;
 use crate::config::setting::{table, words};
 
 table! {
     /// TLS towards clients.
     pub struct ListenerTls {
-        /// Certificates, chosen by the name that the client asks for: an exact name before a wildcard, and the first one if no name matches.
-        pub certificates: Vec<ServedCertificate>,
+        /// Certificates, chosen by the name that the client asks for: an exact name before a wildcard, and the first one if no name matches. Required without `acme`.
+        pub certificates: Vec<ServedCertificate> = Vec::new(),
+        /// A certificate that is ordered from a CA and renewed in time (ACME). It stands behind those of `certificates`.
+        pub acme: Option<Acme> = None,
         /// Authorities whose client certificates are accepted, as PEM.
         pub client_ca: Option<PathBuf> = None,
         /// Requirement of a client certificate, where `client_ca` is set: `"optional"` also accepts clients without one.
@@ -16,7 +19,6 @@ table! {
         /// Oldest version of TLS that is accepted.
         pub minimum_version: TlsVersion = TlsVersion::Tls12,
     }
-    later { "acme" }
 }
 
 table! {

@@ -140,6 +140,7 @@ impl Operations for Api {
             http2: listener.http2,
             connections: listener.open.load(Ordering::Relaxed),
             registration: self.board.registration(&listener.name),
+            acme: listener.acme.as_ref().map(|it| figures::acme(it)),
         });
         listeners.collect()
     }

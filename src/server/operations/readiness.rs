@@ -1,11 +1,32 @@
 //! Readiness of the process, with reasons.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::Api;
 use crate::admin::model::Ready;
 
 impl Api {
+    /// Returns a line for each certificate that a CA has not issued, or not renewed.
+    fn missing_certificates(&self) -> BTreeSet<String> {
+        let snapshot = self.shared.snapshot();
+        let listeners = snapshot.listeners.iter();
+        let certificates = listeners.filter_map(|listener| listener.acme.as_ref());
+        let lines = certificates.filter_map(|it| {
+            let (status, names) = (it.standing.status(), it.order.label());
+            match (status.error, status.expires) {
+                (None, Some(_)) => None,
+                (Some(error), Some(_)) => Some(format!(
+                    "the certificate for {names} is not renewed: {error}"
+                )),
+                (Some(error), None) => Some(format!(
+                    "the certificate for {names} is not issued: {error}"
+                )),
+                (None, None) => Some(format!("the certificate for {names} is not issued yet")),
+            }
+        });
+        lines.collect()
+    }
+
     /// Returns whether traffic is welcome, and what is amiss.
     pub(super) fn readiness(&self) -> Ready {
         let mut reasons = Vec::new();
@@ -38,6 +59,7 @@ impl Api {
             let error = entry.error?;
             Some(format!("listener \"{name}\" is not registered: {error}"))
         }));
+        reasons.extend(self.missing_certificates());
         let stores = snapshot.rate_stores.iter();
         reasons.extend(stores.filter(|it| it.breaker().is_open()).map(|store| {
             let why = store.breaker().cause().unwrap_or_default();

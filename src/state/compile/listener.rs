@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    BuildError, Source, TlsFiles, filter,
+    BuildError, Source, TlsFiles, acme, filter,
     rate_limit::{self, Owner},
     register,
 };
@@ -33,6 +33,7 @@ pub(super) fn build(
                 .map_err(|fault| BuildError::Listener(Arc::clone(name), fault))?,
         ),
     };
+    let acme = acme::build(source, registry, written);
     let rates = rate_limit::build(source, registry, Owner::Listener(name), &written.rate_limit)
         .map_err(|fault| BuildError::Listener(Arc::clone(name), fault))?;
     Ok(Arc::new(Listener {
@@ -71,6 +72,7 @@ pub(super) fn build(
         registration: register::build(written),
         open: registry.listener(&address),
         address,
+        acme,
         tls,
     }))
 }
@@ -86,6 +88,7 @@ fn build_tls(
     let settings = ServerSettings {
         listener: Arc::clone(name),
         certificates: written.certificates.iter().map(served).collect(),
+        acme: acme::file(source, registry, written),
         client_auth: written.client_ca.as_ref().map(|ca| ClientAuth {
             ca: ca.clone(),
             required: written.client_auth == schema::ClientAuth::Required,

@@ -3,6 +3,7 @@
 //! Parts unchanged since the last snapshot are reused as the same object, so that workers keep
 //! their state for them.
 
+mod acme;
 mod auth;
 mod cache;
 mod discover;
@@ -217,6 +218,7 @@ fn compile(source: &Source<'_>, registry: &mut Registry) -> Result<Snapshot, Bui
         tracing: trace::settings(config, &secrets).map(Arc::new),
         debug_header: DebugHeader::compile(config).map(Arc::new),
         logged: logged(config),
+        challenges: acme::challenges(config, registry),
         secrets,
         config: Arc::clone(config),
         alive: registry.alive(),

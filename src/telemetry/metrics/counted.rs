@@ -36,6 +36,7 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::BUDGET_EXHAUSTED_TOTAL,
     &names::PICKS_TOTAL,
     &names::TLS_HANDSHAKES_TOTAL,
+    &names::ACME_ORDERS_TOTAL,
     &names::CERTIFICATE_RELOADS_TOTAL,
     &names::UPSTREAM_CONNECTIONS_TOTAL,
     &names::SHED_TOTAL,

@@ -303,6 +303,13 @@ pub static CERTIFICATE_RELOADS_TOTAL: CounterDesc<1> = CounterDesc::new(
     ["result"],
 );
 
+/// Orders of certificates at a CA.
+pub static ACME_ORDERS_TOTAL: CounterDesc<1> = CounterDesc::new(
+    "sluicegate_acme_orders_total",
+    "Certificates ordered from a CA (ACME), whose issue `succeeded` or `failed`.",
+    ["result"],
+);
+
 /// Open upstream connections.
 pub static UPSTREAM_CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
     "sluicegate_upstream_connections",
