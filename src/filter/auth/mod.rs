@@ -188,12 +188,12 @@ impl AuthFilter {
 
     /// The method whose provider ends sessions at the path of a request.
     fn back_channel(&self, request: &Request) -> Option<Arc<OidcAuth>> {
-        let path = request.uri.path();
         let mut all = self.methods().filter_map(|method| match method {
             AuthMethod::Oidc(oidc) => Some(oidc),
             _ => None,
         });
-        let found = all.find(|oidc| oidc.back_channel.as_deref() == Some(path));
+        let is_asked = |path: &str| oidc::is_at(request, path);
+        let found = all.find(|oidc| oidc.back_channel.as_deref().is_some_and(is_asked));
         found.map(Arc::clone)
     }
 

@@ -49,7 +49,7 @@ use super::{
 use crate::{
     config::value::ValueMatch,
     exchange::{Body, Exchange, Identity, Reason, Request, Response, claim_text},
-    semantics::{Known, date::unix_seconds, forwarded},
+    semantics::{Known, date::unix_seconds, forwarded, path::normalise},
 };
 pub(super) use cookie::is_of;
 
@@ -95,11 +95,10 @@ pub struct OidcAuth {
 impl OidcAuth {
     pub(super) async fn ask(self: &Arc<Self>, exchange: &Exchange, request: &Request) -> Asked {
         let jar = Jar::new(&self.cookie, exchange, request);
-        let path = request.uri.path();
-        if path == &*self.callback {
+        if is_at(request, &self.callback) {
             return self.end_login(exchange, request, jar).await;
         }
-        if path == &*self.logout {
+        if is_at(request, &self.logout) {
             return self.log_out(exchange, request, jar);
         }
         let now = unix_now();
@@ -177,6 +176,11 @@ impl OidcAuth {
         let host = said.unwrap_or_else(|| exchange.host_port());
         (!host.is_empty()).then(|| format!("{}://{host}", exchange.scheme().as_str()))
     }
+}
+
+/// Returns true if a request is for this path, in whatever way it is written: routes match the same.
+pub(super) fn is_at(request: &Request, path: &str) -> bool {
+    normalise(request.uri.path().as_bytes()).is_ok_and(|asked| asked.as_str() == path)
 }
 
 fn unavailable(why: &str) -> Asked {
