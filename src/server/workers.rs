@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    runtime,
+    runtime::{self, LocalRuntime},
     sync::{mpsc, oneshot},
     time::timeout,
 };
@@ -76,7 +76,7 @@ fn start_one(
                 .event_interval(EVENT_INTERVAL)
                 .build_local(runtime::LocalOptions::default());
             match runtime {
-                Ok(runtime) => runtime.block_on(async {
+                Ok(runtime) => run(runtime, async {
                     let thread = WorkerThread::new(Worker::new(index, shared));
                     let _ = started.send(Ok(()));
                     if task::caught(std::pin::pin!(thread.run(commands)))
@@ -95,6 +95,13 @@ fn start_one(
         })
 }
 
+/// Runs a worker to its end. What another thread still reads from a disk for it, such as
+/// certificates of a provider, is not waited for: a disk that hangs would hold up the process.
+fn run(runtime: LocalRuntime, work: impl Future<Output = ()>) {
+    runtime.block_on(work);
+    runtime.shutdown_background();
+}
+
 /// Notes the end of a thread, for any reason.
 struct Ended(usize, Arc<SharedState>);
 
@@ -109,3 +116,26 @@ impl Drop for Ended {
 const EVENT_INTERVAL: u32 = 512;
 /// Maximum time for the start of a worker.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_hangs_holds_up_no_end() {
+        let mut builder = runtime::Builder::new_current_thread();
+        let runtime = builder.build_local(runtime::LocalOptions::default());
+        let (go, hangs) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = oneshot::channel();
+        run(runtime.unwrap(), async {
+            let read = tokio::task::spawn_blocking(move || {
+                begun.send(()).unwrap();
+                let _ = hangs.recv();
+            });
+            begins.await.unwrap();
+            drop(read);
+        });
+        // It would not get here.
+        drop(go);
+    }
+}
