@@ -54,7 +54,7 @@ pub struct RolloutFleet {
     /// Reason why this proxy does not follow the others, such as another definition of the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign: Option<String>,
-    /// Reason why this proxy alone gives all its users the old version, while the store is away.
+    /// Reason why this proxy alone gives all its users the old version, while the store is away or refuses what it writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<String>,
 }

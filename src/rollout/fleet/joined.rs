@@ -155,7 +155,7 @@ impl RolloutState {
             return;
         };
         joined.before = figures;
-        let reason = format!("this proxy alone, while the store is away: {fault}");
+        let reason = format!("this proxy alone, without the fleet: {fault}");
         joined.withdrawn = Some(reason.clone());
         self.shared.publish(Share::NONE);
         let state = progress.machine.state;

@@ -127,7 +127,7 @@ impl Rollouts {
         if snapshot.config.proxy.rollout_store.is_none() {
             let health = health_of(snapshot, rollout);
             rollout.state.tick(rollout, now, health);
-        } else if self.board.rollouts.is_away() {
+        } else if self.board.rollouts.is_away(&rollout.name) {
             rollout.state.guard(rollout);
         }
     }
@@ -135,7 +135,9 @@ impl Rollouts {
     /// Returns true if it is for this proxy to tell others of a rollout's moves.
     fn speaks(&self, snapshot: &Snapshot, rollout: &Rollout) -> bool {
         let desk = &self.board.rollouts;
-        snapshot.config.proxy.rollout_store.is_none() || desk.leads(&rollout.name) || desk.is_away()
+        snapshot.config.proxy.rollout_store.is_none()
+            || desk.leads(&rollout.name)
+            || desk.is_away(&rollout.name)
     }
 
     fn tell(&self, rollout: &Rollout, moved: &Moved) {

@@ -31,14 +31,13 @@ impl Consul {
 
     /// Starts one that takes no larger values and transactions than these.
     pub(crate) async fn start_with_limit(bytes: usize) -> Self {
-        let sizes = format!("kv_max_value_size = {bytes}, txn_max_req_len = {bytes}");
-        Self::started(format!("limits {{ {sizes} }}")).await
+        Self::started(limits(bytes)).await
     }
 
-    /// Starts it again without a limit on values, with the data that it had.
-    pub(crate) async fn restart_without_limit(&mut self) {
+    /// Starts it again with such a limit or without one, and with the data that it had.
+    pub(crate) async fn restart_with_limit(&mut self, bytes: Option<usize>) {
         self.kill();
-        self.more.clear();
+        self.more = bytes.map(limits).unwrap_or_default();
         self.run();
         self.is_ready().await;
     }
@@ -183,6 +182,11 @@ impl Drop for Consul {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn limits(bytes: usize) -> String {
+    let sizes = format!("kv_max_value_size = {bytes}, txn_max_req_len = {bytes}");
+    format!("limits {{ {sizes} }}")
 }
 
 /// Refuses everything that no token allows; this one may do everything.

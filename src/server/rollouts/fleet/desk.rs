@@ -135,11 +135,18 @@ impl Desk {
         self.lock().parts = parts;
     }
 
-    /// Returns true if the store has not answered for longer than a lease lasts.
-    pub(in crate::server) fn is_away(&self) -> bool {
+    /// Returns true if the fleet does not know what this proxy counts of a rollout: the store has not
+    /// answered for longer than a lease lasts, or refuses what it writes.
+    pub(in crate::server) fn is_away(&self, rollout: &str) -> bool {
         let seen = self.lock();
         let store = seen.store.as_ref();
-        store.is_some_and(|store| store.error.is_some() && store.answered.elapsed() > store.lease)
+        let is_refused = || {
+            seen.parts
+                .get(rollout)
+                .is_some_and(|it| it.refused.is_some())
+        };
+        let is_late = |it: &Store| it.error.is_some() && it.answered.elapsed() > it.lease;
+        store.is_some_and(|store| is_late(store) || is_refused())
     }
 
     /// Returns true if this proxy leads a rollout.

@@ -40,9 +40,12 @@ impl Member {
         part.lead = None;
         let is_vacant = part.leader.is_none();
         let every = if is_vacant { VACANT_EVERY } else { LIST_EVERY };
+        let is_barred = part
+            .barred_until
+            .is_some_and(|until| Instant::now() < until);
         if part.listed.is_none_or(|at| at.elapsed() >= every) {
             self.list(link, rollout, part).await?;
-            if is_vacant && self.may_lead(link.entries(), rollout, part) {
+            if is_vacant && !is_barred && self.may_lead(link.entries(), rollout, part) {
                 let value = Leader {
                     name: self.name.clone(),
                     epoch: self.epoch.clone(),
@@ -100,11 +103,19 @@ impl Member {
         }
         let written = self.write(link, rollout, &lead, revision, Some(held)).await;
         let written = self.noted(rollout, part, Written::Record, written)?;
-        // None: a command came in between, the lease is lost, or the store refuses it. The record is
-        // read again.
-        if let Some(revision) = written.flatten() {
-            self.wrote(rollout, part, &lead, revision);
-            part.lead = Some((lead, revision));
+        match written {
+            Some(Some(revision)) => {
+                self.wrote(rollout, part, &lead, revision);
+                part.lead = Some((lead, revision));
+            }
+            // A command came in between, or the lease is lost. The record is read again.
+            Some(None) => {}
+            // The store may take it from another proxy.
+            None => {
+                part.barred_until = Some(Instant::now() + BARRED);
+                let released = link.release(held).await;
+                self.noted(rollout, part, Written::Leader, released)?;
+            }
         }
         Ok(())
     }
@@ -204,6 +215,8 @@ impl Member {
     }
 }
 
+/// Time for which others may lead, after the store has refused a record.
+const BARRED: Duration = Duration::from_secs(10);
 /// Between two looks at all reports by one that does not lead.
 const LIST_EVERY: Duration = Duration::from_secs(5);
 /// Between two tries to lead where nobody does.

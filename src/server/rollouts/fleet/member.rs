@@ -51,6 +51,8 @@ pub(super) struct Part {
     pub(super) own: String,
     /// The last write that the store refused, and its reason.
     pub(super) refused: Option<(Written, String)>,
+    /// Time until which it leaves the lead to others, whose writes the store may take.
+    pub(super) barred_until: Option<Instant>,
     /// True if reports have found no room in the record that it leads.
     pub(super) is_crowded: bool,
     /// The record that is applied: its revision, and the definition that it was applied by.
@@ -185,16 +187,18 @@ impl Member {
             part.foreign = None;
             return;
         };
-        let own = &part.own;
-        let is_known = part
-            .applied
-            .as_ref()
-            .is_some_and(|(revision, by)| *revision >= entry.revision && by == own);
-        if is_known {
+        let applied = part.applied.as_ref();
+        let is_newer = applied.is_some_and(|(before, _)| *before < entry.revision);
+        if !is_newer && applied.is_some_and(|(_, by)| *by == part.own) {
             return;
         }
+        if is_newer {
+            // What another one wrote was taken.
+            self.taken(rollout, part, Written::Record);
+        }
+        let own = part.own.clone();
         let foreign = match Record::read(&entry.value) {
-            Ok(record) if record.definition == *own => {
+            Ok(record) if record.definition == own => {
                 let epoch = &self.epoch;
                 rollout.state.adopt(rollout, &record, epoch, None);
                 None
@@ -209,7 +213,7 @@ impl Member {
             let (rollout, store) = (&rollout.name, self.place.name());
             tracing::warn!(%rollout, %store, %why, "this proxy does not follow the fleet; its share stays");
         }
-        (part.foreign, part.applied) = (foreign, Some((entry.revision, own.clone())));
+        (part.foreign, part.applied) = (foreign, Some((entry.revision, own)));
     }
 
     /// Publishes what this proxy counts, if it is due.

@@ -38,14 +38,20 @@ impl Member {
                 Ok(None)
             }
             went => {
-                if was.is_some() && went.is_ok() {
-                    let (name, store) = (&rollout.name, self.place.name());
-                    tracing::info!(rollout = %name, %store, ?what, "the store of rollouts takes values again");
-                    self.board.outages.over(REFUSES);
-                    part.refused = None;
+                if went.is_ok() {
+                    self.taken(rollout, part, what);
                 }
                 went.map(Some)
             }
+        }
+    }
+
+    /// Notes that the store has taken a value, of this proxy or of another one.
+    pub(super) fn taken(&self, rollout: &Rollout, part: &mut Part, what: Written) {
+        if part.refused.take_if(|(it, _)| *it == what).is_some() {
+            let (name, store) = (&rollout.name, self.place.name());
+            tracing::info!(rollout = %name, %store, ?what, "the store of rollouts takes values again");
+            self.board.outages.over(REFUSES);
         }
     }
 }

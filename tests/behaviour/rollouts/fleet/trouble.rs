@@ -7,10 +7,10 @@ use super::{
     store::{Store, at},
 };
 use crate::harness::{
-    Act, Backend, Consul, Etcd, Relay, Seen, Settings, answer, answer_bytes, identity,
+    Act, Backend, Consul, Etcd, Proxy, Relay, Seen, Settings, answer, answer_bytes, identity,
 };
 use crate::rollouts::{
-    told,
+    failing, told,
     users::{Asks, Users},
 };
 
@@ -201,7 +201,7 @@ async fn an_edit_that_reached_one_proxy_moves_nothing_until_most_have_it() {
     let edited = ONE_STEP.replace(r#"hold = "1h""#, r#"hold = "2h""#);
     let table = store.table();
     let leader = fleet.leader().await;
-    let edit = |name: &str| super::member(name, &table, &edited);
+    let edit = |name: &str| member(name, &table, &edited);
     let names = ["a", "b", "c"];
     fleet.proxies[leader].reload(&edit(names[leader])).await;
     fits(&fleet.proxies[leader], "it is alone with it", |told| {
@@ -271,18 +271,25 @@ async fn a_leader_that_stops_or_hands_over_gives_its_lead_up_at_once() {
     fleet.finish().await;
 }
 
-#[tokio::test]
-async fn a_value_that_the_store_refuses_is_told_as_a_refusal_and_not_as_silence() {
-    // Enough for a report, and too little for a record.
-    let mut consul = Consul::start_with_limit(700).await;
-    let old = Backend::start(identity("1")).await;
-    let new = Backend::start(identity("2")).await;
+/// Enough for a report, and too little for a record.
+const SMALL: usize = 700;
+
+/// One proxy of a fleet.
+async fn alone(consul: &Consul, old: &Backend, new: &Backend) -> Proxy {
     let place = format!(
         r#"{{ consul = {{ address = "http://{}", prefix = "edge/rollouts/" }} }}"#,
         consul.address()
     );
-    let settings = Settings::new(&member("a", &place, ONE_STEP)).backend("old", &old);
-    let proxy = settings.backend("new", &new).start().await;
+    let settings = Settings::new(&member("a", &place, ONE_STEP)).backend("old", old);
+    settings.backend("new", new).start().await
+}
+
+#[tokio::test]
+async fn a_value_that_the_store_refuses_is_told_as_a_refusal_and_not_as_silence() {
+    let mut consul = Consul::start_with_limit(SMALL).await;
+    let old = Backend::start(identity("1")).await;
+    let new = Backend::start(identity("2")).await;
+    let proxy = alone(&consul, &old, &new).await;
     proxy
         .log_says("the store of rollouts refuses a value")
         .await;
@@ -303,7 +310,7 @@ async fn a_value_that_the_store_refuses_is_told_as_a_refusal_and_not_as_silence(
         "told once: {log}"
     );
     assert_eq!(proxy.get("/").await.text(), "1");
-    consul.restart_without_limit().await;
+    consul.restart_with_limit(None).await;
     in_the_end("the record is written", async || {
         (told(&proxy).await["state"] == "running").then_some(())
     })
@@ -315,5 +322,29 @@ async fn a_value_that_the_store_refuses_is_told_as_a_refusal_and_not_as_silence(
         told["fleet"]["store_error"].is_null()
     })
     .await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_proxy_whose_record_is_refused_protects_its_users_alone() {
+    let mut consul = Consul::start().await;
+    let old = Backend::start(identity("1")).await;
+    let new = Backend::start(failing(1)).await;
+    let proxy = alone(&consul, &old, &new).await;
+    fits(&proxy, "it runs", |told| told["state"] == "running").await;
+    consul.restart_with_limit(Some(SMALL)).await;
+    let users = Users::start(proxy.address("web"), 100, Asks::Gets);
+    let held = in_the_end("this proxy protects its users", async || {
+        let told = told(&proxy).await;
+        let fleet = &told["fleet"];
+        let is_refused = fleet["store_error"].to_string().contains("413");
+        (is_refused && fleet["held_back"].is_string()).then_some(told)
+    })
+    .await;
+    assert_eq!(
+        (&held["state"], &held["share"]),
+        (&"running".into(), &0.0.into())
+    );
+    users.stop().await;
     proxy.finish().await;
 }
