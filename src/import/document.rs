@@ -1,5 +1,7 @@
 //! The text that is written: tables, and what those of a kind share.
 
+use std::collections::HashSet;
+
 use super::table::Entry;
 pub(super) use super::{
     table::{Source, Table},
@@ -58,10 +60,11 @@ impl Document {
         self.tables.insert(at, shared);
     }
 
-    /// Number of lines that are not translated.
+    /// Number of lines that are not translated, each once.
     pub(super) fn untranslated(&self) -> usize {
-        let tables = self.tables.iter().map(Table::untranslated_count);
-        self.head.untranslated_count() + tables.sum::<usize>()
+        let tables = [&self.head].into_iter().chain(&self.tables);
+        let lines: HashSet<&Source> = tables.flat_map(Table::untranslated_lines).collect();
+        lines.len()
     }
 
     /// Writes all of it.
@@ -70,9 +73,10 @@ impl Document {
         if self.untranslated() > 0 {
             text.push_str("# Look for NOT TRANSLATED: each says what to do.\n");
         }
-        self.head.write(&mut text);
+        let mut told = HashSet::new();
+        self.head.write(&mut text, &mut told);
         for table in &self.tables {
-            table.write(&mut text);
+            table.write(&mut text, &mut told);
         }
         text
     }

@@ -1,9 +1,11 @@
 //! A table that is written, and above each key the lines that it came from.
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
+
+use super::text::{comment, is_value};
 
 /// A line of the other proxy, or several.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Source {
     /// File and line: `nginx.conf:12`.
     pub(super) place: String,
@@ -160,7 +162,12 @@ impl Table {
         );
         self.retire("access.allow");
         self.retire("access.deny");
-        self.set_plain("access.deny", "[\"0.0.0.0/0\", \"::/0\"]");
+        self.set_plain("access.deny", EVERYBODY);
+    }
+
+    /// Returns true if nobody is let in. No later line opens it again.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is("access.deny", EVERYBODY)
     }
 
     pub(super) fn note(&mut self, text: impl Into<String>) {
@@ -271,7 +278,14 @@ impl Table {
 
     /// Adds the keys and remarks of another table.
     pub(super) fn append(&mut self, other: &Self) {
-        self.entries.extend(other.entries.iter().cloned());
+        if other.is_closed() {
+            self.retire("access.allow");
+            self.retire("access.deny");
+        }
+        let is_closed = self.is_closed();
+        let fits = |entry: &&Entry| !(is_closed && is_of_addresses(entry));
+        self.entries
+            .extend(other.entries.iter().filter(fits).cloned());
     }
 
     /// Leaves remarks alone, and of keys the lines that they came from: the table is not written.
@@ -298,9 +312,17 @@ impl Table {
     }
 
     fn insert(&mut self, from: Vec<Source>, key: &str, value: Value) {
-        if !self.has(key) {
-            let key = key.to_owned();
-            self.entries.push(Entry::Key { from, key, value });
+        let entry = Entry::Key {
+            from,
+            key: key.to_owned(),
+            value,
+        };
+        if self.is_closed() && is_of_addresses(&entry) {
+            if let Entry::Key { from, .. } = entry {
+                from.iter().for_each(|line| self.mention(line));
+            }
+        } else if !self.has(key) {
+            self.entries.push(entry);
         }
     }
 
@@ -310,12 +332,16 @@ impl Table {
         }
     }
 
-    pub(super) fn untranslated_count(&self) -> usize {
-        let is_it = |it: &&Entry| matches!(it, Entry::Untranslated(..));
-        self.entries.iter().filter(is_it).count()
+    /// The lines that are not translated.
+    pub(super) fn untranslated_lines(&self) -> impl Iterator<Item = &Source> {
+        self.entries.iter().filter_map(|it| match it {
+            Entry::Untranslated(line, _) => Some(line),
+            _ => None,
+        })
     }
 
-    pub(super) fn write(&self, text: &mut String) {
+    /// Writes the table; `told` has the lines that were told as not translated before.
+    pub(super) fn write<'t>(&'t self, text: &mut String, told: &mut HashSet<&'t Source>) {
         // Writing to a text does not fail.
         let _ = match &*self.name {
             "" if text.is_empty() => Ok(()),
@@ -345,10 +371,12 @@ impl Table {
                         place,
                         text: written,
                     } = line;
-                    comment(
-                        text,
-                        &format!("NOT TRANSLATED {place}: {written} — {what_to_do}"),
-                    );
+                    // A line that concerns several tables is one line to see to.
+                    let sign = match told.insert(line) {
+                        true => "NOT TRANSLATED",
+                        false => "As above,",
+                    };
+                    comment(text, &format!("{sign} {place}: {written} — {what_to_do}"));
                 }
                 Entry::Note(note) => comment(text, note),
             }
@@ -356,18 +384,10 @@ impl Table {
     }
 }
 
-/// Writes a line of comment, whatever stands in it.
-fn comment(text: &mut String, line: &str) {
-    text.push_str("# ");
-    text.extend(
-        line.chars()
-            .map(|it| if it.is_control() { ' ' } else { it }),
-    );
-    text.push('\n');
+/// Returns true for the blocks of addresses that may use a route.
+fn is_of_addresses(entry: &Entry) -> bool {
+    matches!(entry, Entry::Key { key, .. } if key == "access.allow" || key == "access.deny")
 }
 
-/// Returns true if a text is one value of TOML: what another file says cannot break out of its key.
-fn is_value(text: &str) -> bool {
-    let table = toml::from_str::<toml::Table>(&format!("key = {text}"));
-    table.is_ok_and(|table| table.len() == 1)
-}
+/// Blocks with all addresses.
+const EVERYBODY: &str = "[\"0.0.0.0/0\", \"::/0\"]";

@@ -28,3 +28,27 @@ pub(super) fn has(text: &str, lines: &[&str]) {
         rest = &rest[at + line.len()..];
     }
 }
+
+/// Returns the names of the routes that let anybody in to an endpoint.
+pub(super) fn open_routes(text: &str) -> Vec<String> {
+    let tables: toml::Table = toml::from_str(text).unwrap();
+    let of = |name: &str| tables.get(name).and_then(toml::Value::as_table);
+    let defaults = of("defaults").and_then(|it| it.get("routes")?.as_table());
+    let routes = of("routes").into_iter().flatten();
+    let is_open = |route: &toml::Table| {
+        let value = |key: &str| route.get(key).or_else(|| defaults?.get(key));
+        let access = |key: &str| {
+            let list = value("access")?.get(key)?.as_array()?;
+            Some(list.iter().filter_map(toml::Value::as_str).collect())
+        };
+        let allow: Vec<&str> = access("allow").unwrap_or_default();
+        let deny: Vec<&str> = access("deny").unwrap_or_default();
+        let has_pool = route.contains_key("pool");
+        let is_kept = !allow.is_empty() || deny.contains(&"0.0.0.0/0") || value("auth").is_some();
+        has_pool && !is_kept
+    };
+    routes
+        .filter(|(_, route)| is_open(route.as_table().unwrap()))
+        .map(|(name, _)| name.clone())
+        .collect()
+}

@@ -27,6 +27,22 @@ pub(super) fn quoted(text: &str) -> String {
     quoted
 }
 
+/// Writes a line of comment, whatever stands in it.
+pub(super) fn comment(text: &mut String, line: &str) {
+    text.push_str("# ");
+    text.extend(
+        line.chars()
+            .map(|it| if it.is_control() { ' ' } else { it }),
+    );
+    text.push('\n');
+}
+
+/// Returns true if a text is one value of TOML: what another file says cannot break out of its key.
+pub(super) fn is_value(text: &str) -> bool {
+    let table = toml::from_str::<toml::Table>(&format!("key = {text}"));
+    table.is_ok_and(|table| table.len() == 1)
+}
+
 /// Writes a list of texts.
 pub(super) fn quoted_list<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     let texts: Vec<String> = texts.into_iter().map(quoted).collect();

@@ -2,35 +2,26 @@
 
 use std::net::IpAddr;
 
-use super::{
-    Translator, level::Level, listen::zone_named, location::Matcher, named, syntax::Directive,
-};
+use super::{Translator, level::Level, listen::zone_named, named, syntax::Directive};
 use crate::import::document::{Table, quoted};
 
 impl<'a> Translator<'a> {
     pub(super) fn access(&mut self, table: &mut Table, level: &Level<'a>) {
         let lines = level.all_of(&["allow", "deny"]);
-        for line in level.all_of(&["auth_jwt", "secure_link", "secure_link_md5", "auth_digest"]) {
-            table.close(
-                &line.source,
-                "auth = { jwt = { jwks = { file = \"…\" } } }, or auth = { forward = … }",
-            );
-        }
         if !table.has("respond.status") && !table.has("access.deny") {
             self.addresses(table, &lines);
         }
         let (realm, file) = (level.one("auth_basic"), level.one("auth_basic_user_file"));
         let mut ways: Vec<(String, Vec<&Directive>)> = Vec::new();
-        if let (Some(realm), Some(file)) = (realm, file)
-            && realm.first() != "off"
-        {
-            if realm.first().contains('$') || file.first().contains('$') {
+        if let Some(realm) = realm.filter(|it| it.first() != "off") {
+            let file = file.filter(|it| !it.first().contains('$') && !realm.first().contains('$'));
+            let Some(file) = file else {
                 table.close(
                     &realm.source,
                     "auth = { basic = { file = \"users.htpasswd\" } } of the route",
                 );
                 return;
-            }
+            };
             let path = self.path_of(file.first());
             let way = format!(
                 "{{ basic = {{ file = {}, realm = {} }} }}",
@@ -136,16 +127,6 @@ impl<'a> Translator<'a> {
             quoted(&pool),
             quoted(path)
         ))
-    }
-
-    /// Returns true if a location is there for `auth_request` alone.
-    pub(super) fn is_asked(&self, matcher: &Matcher, block: &Directive) -> bool {
-        let Matcher::Exact(path) = matcher else {
-            return false;
-        };
-        super::blocks(block.inner())
-            .iter()
-            .any(|it| it.name == "auth_request" && it.first() == path)
     }
 
     /// Writes `limit_req` and `limit_conn`.

@@ -8,7 +8,7 @@ use super::{
     server::Server,
     syntax::Directive,
     untranslated,
-    value::{Part, is_plain, parts, template},
+    value::{Part, is_plain, parts, target, template},
 };
 use crate::import::document::{Table, quoted};
 
@@ -22,14 +22,29 @@ impl<'a> Translator<'a> {
         level: &Level<'a>,
         block: &'a Directive,
     ) -> bool {
+        if let Some(line) = level.own("internal").first() {
+            table.set(&line.source, "respond.status", "404");
+            for directive in level.rest().filter(|it| !super::is_structure(&it.name)) {
+                level.mark(directive);
+                table.needless(&directive.source, "clients never come here");
+            }
+            return true;
+        }
         if let Some(answer) = level.own("return").first() {
             return self.answer(table, answer);
         }
         for line in level.own("rewrite") {
-            if self.redirect(table, line) {
-                return true;
+            let mut own = self.begin_route(server, matcher, level, Some(&line.source));
+            if !self.redirect(&mut own, line) {
+                self.made.forget(&own);
+                self.rewrite(table, line);
+            } else if own.has("path_regex") {
+                // Other paths of the location go on.
+                self.made.routes.push(own);
+            } else {
+                self.made.forget(&own);
+                return self.redirect(table, line);
             }
-            self.rewrite(table, line);
         }
         let pass = ["proxy_pass", "grpc_pass"];
         let pass = pass
@@ -104,11 +119,15 @@ impl<'a> Translator<'a> {
                 true
             }
             code if !is_plain(rest) => {
-                let what = format!(
-                    "the body of respond has no variables; respond = {{ status = {code} }}"
+                table.untranslated(
+                    &line.source,
+                    "respond = { body = \"…\" }: placeholders stand for variables",
                 );
-                table.untranslated(&line.source, what);
-                false
+                let refuses = code.len() == 3 && code.starts_with(['4', '5']);
+                if refuses {
+                    table.set_plain("respond.status", code);
+                }
+                refuses
             }
             code if code.len() == 3
                 && code.parse::<u16>().is_ok_and(|it| (200..600).contains(&it)) =>
@@ -137,16 +156,17 @@ impl<'a> Translator<'a> {
         let Some(to) = target(from, to) else {
             return false;
         };
-        for key in ["path", "path_prefix"] {
-            table.remove(key);
-        }
-        if table.has("path_regex") || regex::Regex::new(from).is_err() {
-            return false;
-        }
-        if !matches!(
+        let takes_all = matches!(
             from,
             "^" | "^/" | ".*" | "^.*$" | "^/.*$" | "^(.*)$" | "^/(.*)$" | "(.*)"
-        ) {
+        );
+        if !takes_all {
+            if table.has("path_regex") || regex::Regex::new(from).is_err() {
+                return false;
+            }
+            for key in ["path", "path_prefix"] {
+                table.remove(key);
+            }
             table.set(&line.source, "path_regex", quoted(from));
         }
         table.set(&line.source, "redirect.to", to);
@@ -359,22 +379,4 @@ impl<'a> Translator<'a> {
         self.host_of_request(table, level, target);
         true
     }
-}
-
-/// Returns the target of a redirect, if it does not need groups of the expression.
-fn target(from: &str, to: &str) -> Option<String> {
-    let whole = matches!(from, "^(.*)$" | "^(.*)" | "(.*)");
-    let below = matches!(from, "^/(.*)$" | "^/(.*)");
-    let to = match to.strip_suffix('?') {
-        Some(to) => to.to_owned(),
-        None => format!("{to}$request_query"),
-    };
-    let to = if whole {
-        to.replace("$1", "$uri")
-    } else if below {
-        to.replace("/$1", "$uri")
-    } else {
-        to
-    };
-    template(&to).ok()
 }

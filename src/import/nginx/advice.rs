@@ -1,5 +1,7 @@
 //! Advice about directives that have no key of their own here.
 
+use super::guard;
+
 /// Needs of a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Advice {
@@ -7,12 +9,14 @@ pub(super) enum Advice {
     Needless(&'static str),
     /// Something else, such as this.
     Instead(&'static str),
+    /// Something else, such as this. It keeps clients out: what it is in force for is closed.
+    Closes(&'static str),
 }
 
 /// Returns what to do about a directive that was not translated.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn advice(name: &str) -> Advice {
-    use Advice::{Instead, Needless};
+    use Advice::{Closes, Instead, Needless};
     match name {
         "user"
         | "pid"
@@ -112,9 +116,13 @@ pub(super) fn advice(name: &str) -> Advice {
         "ssl_stapling" | "ssl_stapling_verify" | "ssl_stapling_responder" => {
             Instead("ocsp = \"FILE\" beside the certificate staples a response from a file")
         }
-        "ssl_crl" | "ssl_ocsp" | "ssl_password_file" => Instead(
-            "no equal; keys must not be encrypted, and certificates of clients are checked by their authority alone",
+        "ssl_crl" | "ssl_ocsp" => Closes(
+            "certificates of clients are checked by their authority alone: sign them for a short time, or write client_certificate of a route",
         ),
+        "ssl_verify_client" => {
+            Closes("tls = { client_ca = \"ca.pem\", client_auth = \"required\" } of the listener")
+        }
+        "ssl_password_file" => Instead("no equal; keys must not be encrypted"),
         "error_log" => Needless("[log] writes to standard error; level = \"info\" is the default"),
         "log_format" | "open_log_file_cache" | "log_not_found" | "log_subrequest" => {
             Needless("it is used by no access_log")
@@ -136,7 +144,7 @@ pub(super) fn advice(name: &str) -> Advice {
         "limit_rate" | "limit_rate_after" => Instead("no equal: bandwidth is not limited"),
         "limit_req_dry_run" => Instead("dry_run = true in rate_limit"),
         "root" | "alias" | "index" | "autoindex" | "try_files" | "expires" | "dav_methods"
-        | "random_index" | "internal" => Instead(
+        | "random_index" => Instead(
             "no files are served here: run a file server behind the proxy and name it as a pool",
         ),
         "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "memcached_pass" => Instead(
@@ -164,8 +172,22 @@ pub(super) fn advice(name: &str) -> Advice {
         "auth_jwt_key_file" | "auth_jwt_key_request" => {
             Instead("auth = { jwt = { jwks = { file = \"…\" } } }")
         }
-        "valid_referers" | "secure_link_secret" => {
-            Instead("no equal: let the service, or auth = { forward = … }, decide")
+        "allow" | "deny" => Closes("access = { allow = [], deny = [] } of the route"),
+        "internal" => Closes("respond = { status = 404 } of a route"),
+        "limit_except" => Closes("access = { methods = [\"GET\", \"HEAD\"] } of the route"),
+        "auth_basic" => Closes("auth = { basic = { file = \"users.htpasswd\" } } of the route"),
+        "auth_jwt" => Closes("auth = { jwt = { jwks = { file = \"…\" } } } of the route"),
+        "auth_jwt_require" => Closes("access = { claims = { NAME = \"VALUE\" } } of the route"),
+        "auth_oidc" | "openid_connect" => Closes("auth = { oidc = … } of the route"),
+        "auth_request" => {
+            Closes("auth = { forward = { pool = \"…\", path = \"…\" } } of the route")
+        }
+        "valid_referers" => Instead("headers = { referer = { regex = \"…\" } } of a route"),
+        "secure_link" | "secure_link_secret" => {
+            Closes("no equal: let the service, or auth = { forward = … }, decide")
+        }
+        name if name.starts_with("auth_") && !guard::is_harmless(name) => {
+            Closes("auth of the route, by basic, api_key, jwt, oidc or forward")
         }
         "brotli" | "brotli_types" | "brotli_comp_level" | "brotli_min_length" | "zstd" => {
             Instead("compress = { encodings = [\"zstd\", \"br\", \"gzip\"] }")
@@ -191,6 +213,9 @@ pub(super) fn advice(name: &str) -> Advice {
             Instead("no scripts run here: an embedding program may bring filters of its own")
         }
         name if name.ends_with("_temp_path") => Needless("nothing is written to disk"),
+        name if name.contains("_by_lua") && may_refuse(name) => {
+            Closes("no scripts run here: let auth = { forward = … } decide, or embed a filter")
+        }
         name if name.contains("_by_lua") => {
             Instead("no scripts run here: an embedding program may bring filters of its own")
         }
@@ -203,6 +228,18 @@ pub(super) fn advice(name: &str) -> Advice {
         name if name.starts_with("upstream_conf") || name.starts_with("status") => {
             Instead("[admin] has /pools and /status")
         }
-        _ => Instead("no equal is known: see docs/coming-from-nginx.md"),
+        name if guard::is_harmless(name) => {
+            Instead("no equal is known: see docs/coming-from-nginx.md")
+        }
+        _ => Closes(
+            "no equal is known: if it keeps nobody out, remove the line and import again; else see access and auth of a route",
+        ),
     }
+}
+
+/// Returns true for a script that may answer in place of the endpoint.
+fn may_refuse(name: &str) -> bool {
+    ["access_", "rewrite_", "server_rewrite_", "content_"]
+        .iter()
+        .any(|kind| name.starts_with(kind))
 }

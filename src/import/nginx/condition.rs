@@ -22,6 +22,10 @@ impl Condition {
         if (variable, sign, value) == ("http_x_forwarded_proto", "!=", "https") {
             return Self::of(variable, "=", "http");
         }
+        if sign == "=" && matches!(value.trim_matches(['"', '\'']), "") {
+            // True for an absent value, too.
+            return None;
+        }
         let expression = match sign {
             "~" => Some(value.to_owned()),
             "~*" => Some(format!("(?i){value}")),

@@ -6,7 +6,11 @@ use super::syntax::Directive;
 
 /// Directives that something was made of.
 #[derive(Debug, Default)]
-struct Seen(RefCell<HashSet<usize>>);
+struct Seen {
+    made: RefCell<HashSet<usize>>,
+    /// Those that keep clients out and have no equal: they close all that they are in force for.
+    closing: RefCell<HashSet<usize>>,
+}
 
 /// A block within others.
 #[derive(Clone)]
@@ -18,14 +22,11 @@ pub(super) struct Level<'a> {
 
 impl Seen {
     fn mark(&self, directive: &Directive) {
-        self.0
-            .borrow_mut()
-            .insert(std::ptr::from_ref(directive).addr());
+        self.made.borrow_mut().insert(at(directive));
     }
 
     fn has(&self, directive: &Directive) -> bool {
-        let at = std::ptr::from_ref(directive).addr();
-        self.0.borrow().contains(&at)
+        self.made.borrow().contains(&at(directive))
     }
 }
 
@@ -82,6 +83,34 @@ impl<'a> Level<'a> {
         blocks.find_map(|block| block.iter().find(|it| fits(it)))
     }
 
+    /// The directives in force here of which nothing was made: those of the block itself, then
+    /// those that it inherits.
+    pub(super) fn left(&self) -> Vec<&'a Directive> {
+        let mut nearer: HashSet<&str> = HashSet::new();
+        let mut left = Vec::new();
+        for (depth, block) in self.blocks.iter().enumerate() {
+            if block.iter().any(|it| it.name == "http") {
+                break;
+            }
+            let inherits = |it: &Directive| {
+                let is_own = OF_ONE_BLOCK.contains(&&*it.name);
+                depth == 0 || (!is_own && !nearer.contains(&*it.name))
+            };
+            let closing = self.seen.closing.borrow();
+            let is_left = |it: &Directive| !self.seen.has(it) || closing.contains(&at(it));
+            let found = block.iter().filter(|it| inherits(it) && is_left(it));
+            left.extend(found);
+            nearer.extend(block.iter().map(|it| &*it.name));
+        }
+        left
+    }
+
+    /// Notes that a directive closes all that it is in force for.
+    pub(super) fn mark_closing(&self, directive: &Directive) {
+        self.seen.mark(directive);
+        self.seen.closing.borrow_mut().insert(at(directive));
+    }
+
     /// Notes that something was made of a directive.
     pub(super) fn mark(&self, directive: &Directive) {
         self.seen.mark(directive);
@@ -93,3 +122,19 @@ impl<'a> Level<'a> {
         self.blocks[0].iter().filter(move |it| !seen.has(it))
     }
 }
+
+fn at(directive: &Directive) -> usize {
+    std::ptr::from_ref(directive).addr()
+}
+
+/// Directives that the blocks in theirs do not inherit.
+const OF_ONE_BLOCK: [&str; 8] = [
+    "if",
+    "internal",
+    "limit_except",
+    "return",
+    "rewrite",
+    "location",
+    "server",
+    "upstream",
+];

@@ -170,7 +170,14 @@ impl<'a> Translator<'a> {
         {
             let file = self.path_of(ca.first());
             table.set(&ca.source, "tls.client_ca", quoted(&file.to_string_lossy()));
-            if verify.first() == "optional" {
+            // Of servers that share a listener the strictest decides.
+            if verify.first() == "on" {
+                table.set_plain("tls.client_auth", "\"required\"");
+                if table.is("tls.client_auth", "\"optional\"") {
+                    table.remove("tls.client_auth");
+                    table.set(&verify.source, "tls.client_auth", "\"required\"");
+                }
+            } else {
                 table.set(&verify.source, "tls.client_auth", "\"optional\"");
             }
         }

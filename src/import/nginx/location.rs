@@ -108,8 +108,8 @@ impl<'a> Translator<'a> {
         for inner in directive.inner().iter().filter(|it| it.name == "location") {
             self.location(scope, &level, inner);
         }
-        if self.is_page(&matcher, scope.block) || self.is_asked(&matcher, scope.block) {
-            level.own("internal");
+        let is_internal = directive.inner().iter().any(|it| it.name == "internal");
+        if self.is_page(&matcher, scope.block) && !is_internal {
             let mut table = Table::default();
             table.needless(&directive.source, "what names it is translated");
             self.made.leave(table);
@@ -139,11 +139,12 @@ impl<'a> Translator<'a> {
         if let Some(line) = scope.https_only {
             table.set(line, "https_only", "true");
         }
-        if self.action(&mut table, server, &matcher, &level, scope.block) {
-            self.end_route(table, &level);
-        } else {
-            self.leave_all(table, &level);
+        if !self.action(&mut table, server, &matcher, &level, scope.block) {
+            // Its requests must not come to the location of a shorter path.
+            table.note("no endpoint is known for these requests: they are answered with 404");
+            table.set_plain("respond.status", "404");
         }
+        self.end_route(table, &level);
     }
 
     fn begin_ordered(

@@ -8,6 +8,7 @@ mod action;
 mod advice;
 mod cache;
 mod condition;
+mod guard;
 mod header;
 mod included;
 mod level;
@@ -66,6 +67,8 @@ struct Translator<'a> {
     proxy: Table,
     pools: Vec<pool::Pool>,
     log: Table,
+    /// Lines of the server at hand that close all of its locations, with what to do.
+    closing: Vec<(Source, &'static str)>,
 }
 
 impl<'a> Translator<'a> {
@@ -80,6 +83,7 @@ impl<'a> Translator<'a> {
             proxy: Table::new("proxy"),
             pools: Vec::new(),
             log: Table::new("access_log"),
+            closing: Vec::new(),
         };
         for directive in blocks(tree) {
             match &*directive.name {
@@ -193,7 +197,9 @@ fn untranslated(table: &mut Table, directive: &Directive) {
             table.untranslated(&directive.source, advice);
         }
         Advice::Needless(why) => table.needless(&directive.source, why),
-        Advice::Instead(what) => table.untranslated(&directive.source, what),
+        Advice::Instead(what) | Advice::Closes(what) => {
+            table.untranslated(&directive.source, what);
+        }
     }
 }
 

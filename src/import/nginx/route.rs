@@ -33,6 +33,9 @@ impl<'a> Translator<'a> {
         self.access(table, level);
         self.error_pages(table, level);
         self.access_log_of(table, level);
+        if has_pool {
+            self.guard(table, level);
+        }
     }
 
     fn timeouts(&self, table: &mut Table, level: &Level<'a>) {

@@ -165,6 +165,7 @@ impl<'a> Translator<'a> {
     fn server_routes(&mut self, server: &Server, level: &Level<'a>, block: &'a Directive) {
         let locations = block.inner().iter().any(|it| it.name == "location");
         let https = self.conditions(server, level, &Matcher::All, locations);
+        self.closing_of(level, block);
         let returned = level.own("return");
         if let Some(answer) = returned.first() {
             let mut table = self.begin_route(server, &Matcher::All, level, None);

@@ -124,6 +124,24 @@ pub(super) fn template(text: &str) -> Result<String, String> {
     Ok(quoted(&written))
 }
 
+/// Returns the target of a redirect, if it does not need groups of the expression.
+pub(super) fn target(from: &str, to: &str) -> Option<String> {
+    let whole = matches!(from, "^(.*)$" | "^(.*)" | "(.*)");
+    let below = matches!(from, "^/(.*)$" | "^/(.*)");
+    let to = match to.strip_suffix('?') {
+        Some(to) => to.to_owned(),
+        None => format!("{to}$request_query"),
+    };
+    let to = if whole {
+        to.replace("$1", "$uri")
+    } else if below {
+        to.replace("/$1", "$uri")
+    } else {
+        to
+    };
+    template(&to).ok()
+}
+
 fn placeholder(variable: &str) -> Option<&'static str> {
     Some(match variable {
         "host" => "{host}",

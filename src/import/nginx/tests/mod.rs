@@ -1,6 +1,7 @@
 //! Each migration that people ask for, as a small configuration.
 
 mod answers;
+mod closed;
 
 use std::fs;
 
