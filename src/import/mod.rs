@@ -8,6 +8,7 @@
 mod caddy;
 mod document;
 mod files;
+mod gate;
 mod haproxy;
 mod made;
 mod nginx;
@@ -16,6 +17,7 @@ mod table;
 mod tests;
 mod text;
 mod traefik;
+mod written;
 
 use std::{
     io,

@@ -1,8 +1,6 @@
 //! A table that is written, and above each key the lines that it came from.
 
-use std::{collections::HashSet, fmt::Write as _};
-
-use super::text::{comment, is_value};
+use super::text::is_value;
 
 /// A line of the other proxy, or several.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -255,6 +253,29 @@ impl Table {
         }
     }
 
+    /// Returns true if an item of a list has a wildcard.
+    pub(super) fn has_wildcard(&self, wanted: &str) -> bool {
+        match self.value(wanted) {
+            Some(Value::List(items)) => items.iter().any(|it| it.contains('*')),
+            Some(Value::One(list)) => list.contains('*'),
+            None => false,
+        }
+    }
+
+    /// Returns the conditions of a route, without what it does.
+    pub(super) fn conditions(&self) -> Self {
+        let is_condition = |entry: &&Entry| match entry {
+            Entry::Key { key, .. } => {
+                CONDITIONS.contains(&key.split('.').next().unwrap_or_default())
+            }
+            _ => false,
+        };
+        Self {
+            name: self.name.clone(),
+            entries: self.entries.iter().filter(is_condition).cloned().collect(),
+        }
+    }
+
     /// Returns true if the other one has the same keys with the same values.
     pub(super) fn is_alike(&self, other: &Self) -> bool {
         let keys = |table: &Self| -> Vec<(String, Value)> {
@@ -331,57 +352,6 @@ impl Table {
             self.entries.push(entry);
         }
     }
-
-    /// The lines that are not translated.
-    pub(super) fn untranslated_lines(&self) -> impl Iterator<Item = &Source> {
-        self.entries.iter().filter_map(|it| match it {
-            Entry::Untranslated(line, _) => Some(line),
-            _ => None,
-        })
-    }
-
-    /// Writes the table; `told` has the lines that were told as not translated before.
-    pub(super) fn write<'t>(&'t self, text: &mut String, told: &mut HashSet<&'t Source>) {
-        // Writing to a text does not fail.
-        let _ = match &*self.name {
-            "" if text.is_empty() => Ok(()),
-            "" => writeln!(text),
-            name => writeln!(text, "\n[{name}]"),
-        };
-        for entry in &self.entries {
-            match entry {
-                Entry::Key { from, key, value } => {
-                    for source in from {
-                        comment(text, &format!("{}: {}", source.place, source.text));
-                    }
-                    let _ = match value {
-                        Value::One(value) => writeln!(text, "{key} = {value}"),
-                        Value::List(items) => writeln!(text, "{key} = [{}]", items.join(", ")),
-                    };
-                }
-                Entry::Needless(line, why) => {
-                    let Source {
-                        place,
-                        text: written,
-                    } = line;
-                    comment(text, &format!("{place}: {written} (nothing to do: {why})"));
-                }
-                Entry::Untranslated(line, what_to_do) => {
-                    let Source {
-                        place,
-                        text: written,
-                    } = line;
-                    // A line that concerns several tables is one line to see to.
-                    let sign = match told.insert(line) {
-                        true => "NOT TRANSLATED",
-                        false => "As above,",
-                    };
-                    comment(text, &format!("{sign} {place}: {written} — {what_to_do}"));
-                }
-                Entry::Note(note) => comment(text, note),
-            }
-        }
-    }
 }
 
 /// Returns true for the blocks of addresses that may use a route.
@@ -389,5 +359,20 @@ fn is_of_addresses(entry: &Entry) -> bool {
     matches!(entry, Entry::Key { key, .. } if key == "access.allow" || key == "access.deny")
 }
 
+/// Keys that choose the requests of a route.
+const CONDITIONS: [&str; 12] = [
+    "listeners",
+    "hosts",
+    "path",
+    "path_prefix",
+    "path_regex",
+    "priority",
+    "methods",
+    "headers",
+    "cookies",
+    "query",
+    "source",
+    "client_certificate",
+];
 /// Blocks with all addresses.
 const EVERYBODY: &str = "[\"0.0.0.0/0\", \"::/0\"]";

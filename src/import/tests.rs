@@ -34,7 +34,17 @@ pub(super) fn open_routes(text: &str) -> Vec<String> {
     let tables: toml::Table = toml::from_str(text).unwrap();
     let of = |name: &str| tables.get(name).and_then(toml::Value::as_table);
     let defaults = of("defaults").and_then(|it| it.get("routes")?.as_table());
-    let routes = of("routes").into_iter().flatten();
+    let routes = || of("routes").into_iter().flatten();
+    let rank = |it: &toml::Table| it.get("priority").map_or(0, |it| it.as_integer().unwrap());
+    // A refusal of all requests goes before what has a lower rank.
+    let is_of_all = |it: &&toml::Table| {
+        it.contains_key("respond")
+            && it
+                .keys()
+                .all(|it| matches!(&**it, "respond" | "priority" | "access"))
+    };
+    let all = routes().filter_map(|(_, it)| it.as_table());
+    let first = all.filter(is_of_all).map(rank).max().unwrap_or(0);
     let is_open = |route: &toml::Table| {
         let value = |key: &str| route.get(key).or_else(|| defaults?.get(key));
         let access = |key: &str| {
@@ -43,11 +53,11 @@ pub(super) fn open_routes(text: &str) -> Vec<String> {
         };
         let allow: Vec<&str> = access("allow").unwrap_or_default();
         let deny: Vec<&str> = access("deny").unwrap_or_default();
-        let has_pool = route.contains_key("pool");
+        let has_pool = route.contains_key("pool") && rank(route) >= first;
         let is_kept = !allow.is_empty() || deny.contains(&"0.0.0.0/0") || value("auth").is_some();
         has_pool && !is_kept
     };
-    routes
+    routes()
         .filter(|(_, route)| is_open(route.as_table().unwrap()))
         .map(|(name, _)| name.clone())
         .collect()

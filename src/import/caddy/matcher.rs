@@ -49,61 +49,170 @@ impl Conditions {
         }
         conditions
     }
+}
 
-    /// Conditions of a named matcher: a set for each of its paths; none if it has others than are
-    /// known here.
-    pub(super) fn of_named(line: &Line) -> Option<Vec<Self>> {
-        let inline = line.words.len() > 1;
+/// A named matcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Conditions: a set for each of its paths.
+    pub(super) sets: Vec<Conditions>,
+    /// Conditions that must not hold, if it has no others.
+    pub(super) not: Option<Vec<Conditions>>,
+    /// True if it has conditions that are not among these.
+    pub(super) is_wider: bool,
+}
+
+impl Named {
+    /// A matcher that nobody has written.
+    pub(super) fn unknown() -> Self {
+        Self {
+            sets: vec![Conditions::default()],
+            not: None,
+            is_wider: true,
+        }
+    }
+
+    /// Reads the conditions of a named matcher.
+    pub(super) fn of(line: &Line) -> Self {
         let own;
-        let lines = if inline {
-            own = [Line {
-                words: line.words[1..].to_vec(),
-                block: line.block.clone(),
-                source: line.source.clone(),
-            }];
-            &own[..]
-        } else {
-            &line.block
+        let lines = match line.words.get(1..) {
+            Some(words @ [_, ..]) => {
+                own = [Line {
+                    words: words.to_vec(),
+                    block: line.block.clone(),
+                    source: line.source.clone(),
+                }];
+                &own[..]
+            }
+            _ => &line.block[..],
         };
-        let mut paths: Vec<Self> = vec![Self::default()];
-        let mut rest = Self::default();
+        if let [only] = lines
+            && only.name() == "not"
+        {
+            let inner = Line {
+                words: only.words.clone(),
+                block: only.block.clone(),
+                source: only.source.clone(),
+            };
+            let inner = Self::of(&inner);
+            let is_known = !inner.is_wider && inner.not.is_none();
+            // Several conditions of which one fails are more than a route can have.
+            let is_one = inner.sets.iter().all(|it| it.0.len() == 1);
+            return Self {
+                sets: vec![Conditions::default()],
+                not: (is_known && is_one).then_some(inner.sets),
+                is_wider: true,
+            };
+        }
+        let mut paths: Vec<Conditions> = Vec::new();
+        let mut rest = Conditions::default();
+        let mut is_wider = lines.is_empty();
         for line in lines {
             let args = line.args();
-            match line.name() {
-                "path" => paths = args.iter().map(|path| Self::of_path(path)).collect(),
-                "path_regexp" => {
-                    let expression = args.last()?;
-                    regex::Regex::new(expression).ok()?;
-                    let mut one = Self::default();
-                    one.add("path_regex", quoted(expression));
-                    paths = vec![one];
+            let is_known = match line.name() {
+                "path" => {
+                    paths.extend(args.iter().map(|path| Conditions::of_path(path)));
+                    true
                 }
-                "host" => rest.add("hosts", quoted_list(args)),
-                "method" => rest.add("methods", quoted_list(args)),
-                "remote_ip" | "client_ip" => {
-                    let all = args.iter().copied().filter(|it| *it != "forwarded");
-                    rest.add("source", quoted_list(all));
-                }
-                "header" => {
-                    let [name, value] = args[..] else { return None };
-                    let key = format!("headers.{}", key_part(&name.to_ascii_lowercase()));
-                    rest.add(&key, matched(value)?);
-                }
-                "query" => {
-                    for pair in args {
-                        let (name, value) = pair.split_once('=')?;
-                        rest.add(&format!("query.{}", key_part(name)), matched(value)?);
-                    }
-                }
-                _ => return None,
-            }
+                name => rest.add_test(name, &args).is_some(),
+            };
+            is_wider |= !is_known;
+        }
+        if paths.is_empty() {
+            paths.push(Conditions::default());
+        }
+        // Of two conditions on the path, the expression stays.
+        if rest.has("path_regex")
+            && paths
+                .iter()
+                .any(|it| it.prefix().is_some() || it.has("path"))
+        {
+            paths = vec![Conditions::default()];
+            is_wider = true;
         }
         for one in &mut paths {
             one.0.extend(rest.0.iter().cloned());
         }
-        Some(paths)
+        Self {
+            sets: paths,
+            not: None,
+            is_wider,
+        }
     }
 }
+
+impl Conditions {
+    fn has(&self, wanted: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == wanted)
+    }
+
+    /// The keys and values.
+    pub(super) fn all(&self) -> Vec<(String, String)> {
+        self.0.clone()
+    }
+
+    /// Adds a condition, once; none if there is no equal.
+    fn add_once(&mut self, key: &str, value: String) -> Option<()> {
+        if self.has(key) {
+            return None;
+        }
+        self.add(key, value);
+        Some(())
+    }
+
+    /// Adds a test of a matcher; none if there is no equal.
+    fn add_test(&mut self, name: &str, args: &[&str]) -> Option<()> {
+        match name {
+            "path_regexp" => {
+                let expression = args.last()?;
+                regex::Regex::new(expression).ok()?;
+                self.add_once("path_regex", quoted(expression))
+            }
+            "host" => self.add_once("hosts", quoted_list(args.iter().copied())),
+            "method" => {
+                let methods: Vec<String> = args.iter().map(|it| it.to_ascii_uppercase()).collect();
+                self.add_once("methods", quoted_list(methods.iter().map(String::as_str)))
+            }
+            "remote_ip" | "client_ip" => {
+                let mut all: Vec<&str> = Vec::new();
+                for block in args.iter().filter(|it| **it != "forwarded") {
+                    match *block {
+                        "private_ranges" => all.extend(PRIVATE),
+                        block => all.push(block),
+                    }
+                }
+                self.add_once("source", quoted_list(all))
+            }
+            "header" => {
+                let (name, value) = match *args {
+                    [name] => (name.strip_prefix('!')?, "{ present = false }".to_owned()),
+                    [name, value] => (name, matched(value)?),
+                    _ => return None,
+                };
+                let key = format!("headers.{}", key_part(&name.to_ascii_lowercase()));
+                self.add_once(&key, value)
+            }
+            "query" => {
+                for pair in args {
+                    let (name, value) = pair.split_once('=')?;
+                    self.add_once(&format!("query.{}", key_part(name)), matched(value)?)?;
+                }
+                Some(())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Blocks that `private_ranges` means.
+const PRIVATE: [&str; 6] = [
+    "192.168.0.0/16",
+    "172.16.0.0/12",
+    "10.0.0.0/8",
+    "127.0.0.0/8",
+    "fd00::/8",
+    "::1",
+];
 
 fn matched(value: &str) -> Option<String> {
     match value {

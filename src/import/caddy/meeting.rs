@@ -40,8 +40,15 @@ pub(super) fn meeting(common: Option<&str>, answer: Option<&str>) -> Meeting {
 pub(super) fn unsure(table: &mut Table, line: &Line) {
     let advice = "it concerns some requests of this route: write a route for these";
     match line.name() {
-        "basic_auth" | "basicauth" | "forward_auth" => table.close(&line.source, advice),
-        _ => table.untranslated(&line.source, advice),
+        "header" | "encode" | "log" | "rewrite" | "log_skip" | "skip_log" | "log_append" => {
+            table.untranslated(&line.source, advice);
+        }
+        // A field that the client must not send, perhaps.
+        "request_header" if line.words.iter().any(|it| it.starts_with('-')) => {
+            table.close(&line.source, advice);
+        }
+        name if super::guard::is_harmless(name) => table.untranslated(&line.source, advice),
+        _ => table.close(&line.source, advice),
     }
 }
 

@@ -3,6 +3,8 @@
 //! A site becomes the hosts of routes; each directive that answers becomes a route, and the others of
 //! its block what that route does on the way. Source: the reference of the Caddyfile.
 
+mod guard;
+mod header;
 mod matcher;
 mod meeting;
 mod proxy;

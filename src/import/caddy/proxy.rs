@@ -1,6 +1,6 @@
 //! `reverse_proxy` and `forward_auth`: pools.
 
-use super::{Translator, route::header, syntax::Line};
+use super::{Translator, header::header, syntax::Line};
 use crate::import::document::{Table, name_of, quoted, quoted_list};
 
 /// An upstream as it is written.

@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 
 use super::{
     Translator,
-    matcher::{Conditions, template},
+    guard::{UNKNOWN, gates, is_gate, is_harmless, is_reached},
+    header::header,
+    matcher::{Conditions, Named},
     meeting::{Meeting, meeting, unsure},
     syntax::Line,
     untranslated,
 };
-use crate::import::document::{Table, key_part, name_of, quoted, quoted_list};
+use crate::import::{
+    document::{Table, name_of, quoted, quoted_list},
+    gate::{Gate, behind},
+};
 
 /// Common parts of the routes of a block.
 #[derive(Clone)]
@@ -22,10 +27,14 @@ pub(super) struct Scope<'a> {
     common: Vec<(&'a Line, Option<String>)>,
     /// Named matchers.
     named: Vec<&'a Line>,
+    /// Redirects of the blocks around it, which are asked first.
+    gates: Vec<Gate>,
+    /// True if the lines are asked in the order in which they stand.
+    is_ordered: bool,
 }
 
 /// Directives that answer a request.
-const ANSWERS: [&str; 8] = [
+pub(super) const ANSWERS: [&str; 8] = [
     "reverse_proxy",
     "redir",
     "respond",
@@ -45,12 +54,47 @@ impl<'a> Scope<'a> {
             base,
             common: Vec::new(),
             named: Vec::new(),
+            gates: Vec::new(),
+            is_ordered: false,
+        }
+    }
+}
+
+impl Scope<'_> {
+    /// Returns the gates of a block with their lines, apart from redirects: those are asked before
+    /// the blocks in it, too.
+    fn gates_of<'l>(&mut self, lines: &'l [Line]) -> Vec<(&'l Line, Gate)> {
+        let mut own = Vec::new();
+        for line in lines {
+            if let Some(gate) = gates(line, |it| self.named(it)) {
+                match line.name() {
+                    "redir" => self.gates.push(gate),
+                    _ => own.push((line, gate)),
+                }
+            }
+        }
+        own
+    }
+
+    /// The conditions of a matcher.
+    fn named(&self, matcher: Option<&str>) -> Named {
+        let sets = match matcher {
+            None => vec![Conditions::default()],
+            Some(name) if name.starts_with('@') => {
+                let line = self.named.iter().rev().find(|it| it.name() == name);
+                return line.map_or_else(Named::unknown, |it| Named::of(it));
+            }
+            Some(path) => vec![Conditions::of_path(path)],
+        };
+        Named {
+            sets,
+            ..Named::default()
         }
     }
 }
 
 /// The matcher of a line, and its other words.
-fn split(line: &Line) -> (Option<String>, Vec<&str>) {
+pub(super) fn split(line: &Line) -> (Option<String>, Vec<&str>) {
     let args = line.args();
     match args.first() {
         Some(first) if first.starts_with(['/', '@']) || *first == "*" => {
@@ -72,6 +116,7 @@ impl Translator {
                 scope.common.push((line, split(line).0));
             }
         }
+        let own_gates = scope.gates_of(lines);
         let mut any = false;
         let takes_all =
             |it: &&Line| matches!(it.name(), "handle" | "route") && split(it).0.is_none();
@@ -91,16 +136,41 @@ impl Translator {
                 self.made.leave(table);
                 continue;
             }
+            if line.name() == "reverse_proxy"
+                && let Some(before) = is_reached(line, lines, scope.is_ordered)
+            {
+                let mut table = Table::default();
+                let why = format!(
+                    "it is never reached: {} answers all requests before",
+                    before.name()
+                );
+                table.needless(&line.source, why);
+                self.made.leave(table);
+                continue;
+            }
             let Some(all) = conditions_of(&scope, matcher.as_deref()) else {
+                if scope.named(matcher.as_deref()).not.is_some() && is_gate(line) {
+                    // It stands at the routes that it guards.
+                    continue;
+                }
                 let mut table = Table::default();
                 table.untranslated(&line.source, "the matcher has a condition that routes do not have: hosts, paths, methods, headers, query and addresses are there");
                 self.made.leave(table);
                 continue;
             };
+            let mut inner = scope.clone();
+            if line.name() == "reverse_proxy" {
+                let before = |it: &Line| !scope.is_ordered || is_before(lines, it, line);
+                let fitting = own_gates.iter().filter(|(it, _)| before(it));
+                inner.gates.extend(fitting.map(|(_, gate)| gate.clone()));
+            }
             for one in all {
-                self.answer(&scope, line, matcher.as_deref(), &args, &one);
+                self.answer(&inner, line, matcher.as_deref(), &args, &one);
             }
         }
+        scope
+            .gates
+            .extend(own_gates.into_iter().map(|(_, gate)| gate));
         self.apart(&scope, lines);
         let mut left = Table::default();
         for line in lines {
@@ -156,6 +226,7 @@ impl Translator {
         if matches!(line.name(), "handle" | "handle_path" | "route") {
             let mut inner = scope.clone();
             inner.name = wanted;
+            inner.is_ordered = line.name() == "route";
             conditions.write(&mut inner.base, &line.source);
             inner
                 .common
@@ -181,18 +252,7 @@ impl Translator {
         conditions.write(&mut table, &line.source);
         let done = match line.name() {
             "reverse_proxy" => self.reverse_proxy(&mut table, line, args),
-            "redir" => redirect(&mut table, line, args),
-            "abort" => {
-                table.set(&line.source, "respond.status", "403");
-                table.note("the connection is not closed, but answered");
-                true
-            }
-            "error" => {
-                let status = args.last().filter(|it| it.parse::<u16>().is_ok());
-                table.set(&line.source, "respond.status", *status.unwrap_or(&"500"));
-                true
-            }
-            _ => respond(&mut table, line, args),
+            _ => super::guard::answer(&mut table, line, args),
         };
         if !done {
             return self.made.leave(table);
@@ -207,7 +267,16 @@ impl Translator {
                 Meeting::Some => unsure(&mut table, common),
             }
         }
-        self.made.routes.push(table);
+        let gates: &[Gate] = match table.has("pool") {
+            true => &scope.gates,
+            false => &[],
+        };
+        let made = &mut self.made;
+        let all = behind(table, gates, |it| {
+            let name = it.name.trim_start_matches("routes.");
+            format!("routes.{}", made.name("routes", name))
+        });
+        self.made.routes.extend(all);
     }
 
     /// Writes what a route does on the way.
@@ -253,7 +322,8 @@ impl Translator {
             "forward_auth" => self.forward_auth(table, line, &args),
             "log" => self.access_log(line),
             "skip_log" | "log_skip" | "log_append" => table.untranslated(&line.source, "see [access_log]"),
-            _ => untranslated(table, line),
+            name if is_harmless(name) => untranslated(table, line),
+            _ => table.close(&line.source, UNKNOWN),
         }
     }
 
@@ -271,103 +341,16 @@ impl Translator {
     }
 }
 
+/// Returns the conditions of a matcher, if a route can have them.
 fn conditions_of(scope: &Scope<'_>, matcher: Option<&str>) -> Option<Vec<Conditions>> {
-    match matcher {
-        None => Some(vec![Conditions::default()]),
-        Some(name) if name.starts_with('@') => {
-            let line = scope.named.iter().rev().find(|it| it.name() == name)?;
-            Conditions::of_named(line)
-        }
-        Some(path) => Some(vec![Conditions::of_path(path)]),
-    }
+    let named = scope.named(matcher);
+    (!named.is_wider).then_some(named.sets)
 }
 
-fn redirect(table: &mut Table, line: &Line, args: &[&str]) -> bool {
-    let (to, code) = match args[..] {
-        [to] => (to, "302"),
-        [to, code] => (to, code),
-        _ => ("", ""),
-    };
-    let code = match code {
-        "permanent" => "301",
-        "temporary" => "302",
-        code => code,
-    };
-    let is_known = ["301", "302", "303", "307", "308"].contains(&code);
-    match template(to) {
-        Ok(to) if is_known => {
-            table.set(&line.source, "redirect.to", to);
-            table.set_plain("redirect.status", code);
-            true
-        }
-        Ok(_) => {
-            table.untranslated(&line.source, "a redirect has 301, 302, 303, 307 or 308");
-            false
-        }
-        Err(why) => {
-            table.untranslated(&line.source, why);
-            false
-        }
-    }
-}
-
-fn respond(table: &mut Table, line: &Line, args: &[&str]) -> bool {
-    let is_status = |it: &str| it.len() == 3 && it.bytes().all(|it| it.is_ascii_digit());
-    let (body, status) = match args[..] {
-        [one] if is_status(one) => ("", one),
-        [body] => (body, "200"),
-        [body, status] => (body, status),
-        _ => ("", "200"),
-    };
-    if template(body) != Ok(quoted(body)) {
-        table.untranslated(&line.source, "the body of respond has no placeholders");
-        return false;
-    }
-    table.set(&line.source, "respond.status", status);
-    if !body.is_empty() {
-        table.set_plain("respond.body", quoted(body));
-    }
-    true
-}
-
-/// Writes `header`, of one field or of a block of them.
-pub(super) fn header(table: &mut Table, line: &Line, args: &[&str], kind: &str) {
-    let mut all: Vec<(&Line, Vec<&str>)> = Vec::new();
-    if !args.is_empty() {
-        all.push((line, args.to_vec()));
-    }
-    for inner in &line.block {
-        all.push((inner, inner.words.iter().map(String::as_str).collect()));
-    }
-    for (line, words) in all {
-        let [name, values @ ..] = &words[..] else {
-            continue;
-        };
-        if *name == "defer" {
-            continue;
-        }
-        let name = name.trim_start_matches('>');
-        let (sign, name) = match name.chars().next() {
-            Some(sign @ ('+' | '-' | '?')) => (sign, &name[1..]),
-            _ => ('=', name),
-        };
-        let part = key_part(&name.to_ascii_lowercase());
-        match (sign, values) {
-            ('-', []) => table.push(
-                &line.source,
-                &format!("{kind}.remove"),
-                quoted(&name.to_ascii_lowercase()),
-            ),
-            ('=' | '+', [value]) => {
-                let verb = if sign == '+' { "add" } else { "set" };
-                match template(value) {
-                    Ok(value) => table.set(&line.source, &format!("{kind}.{verb}.{part}"), value),
-                    Err(why) => table.untranslated(&line.source, why),
-                }
-            }
-            _ => table.untranslated(&line.source, "fields are set, added or removed"),
-        }
-    }
+/// Returns true if a line stands before another.
+fn is_before(lines: &[Line], one: &Line, other: &Line) -> bool {
+    let at = |wanted: &Line| lines.iter().position(|it| std::ptr::eq(it, wanted));
+    at(one) < at(other)
 }
 
 fn bytes(text: &str) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! Backends: pools.
 
-use super::{Line, Section, Translator, duration};
+use super::{Line, Section, Translator, duration, kind::Kind};
 use crate::import::document::{Table, name_of, quoted};
 
 impl Translator<'_> {
@@ -209,7 +209,11 @@ fn rest(table: &mut Table, line: &Line) {
             &line.source,
             "session = { cookie = \"…\", secret = { env = \"…\" } }",
         ),
-        ["http-request" | "http-response" | "acl" | "redirect", ..] => {
+        _ if super::words::change(&mut Table::default(), line) => {}
+        ["acl", ..] => table.needless(&line.source, "it is a condition of other lines"),
+        // Told at the routes of this pool.
+        _ if Kind::of(line) != Kind::Other => {}
+        ["http-request" | "http-response" | "tcp-request", ..] => {
             table.untranslated(
                 &line.source,
                 "headers, rewrites and conditions belong to the routes of this pool",

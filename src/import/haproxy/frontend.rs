@@ -2,19 +2,22 @@
 
 use super::{
     Line, Section, Translator,
-    condition::{All, conditions, write},
+    condition::{All, write},
     duration,
-    words::{format_of, is_known, is_rule, set},
+    kind::Kind,
+    words::{change, is_known},
 };
 use crate::import::document::{Table, name_of, quoted, quoted_list};
 
 /// Common parts of the routes of a frontend.
-struct Front {
-    name: String,
+pub(super) struct Front {
+    pub(super) name: String,
     listeners: Option<Vec<String>>,
+    /// Those without TLS.
+    pub(super) plain: Vec<String>,
     /// Rank of the next rule; a later one has less.
-    rank: usize,
-    common: Table,
+    pub(super) rank: usize,
+    pub(super) common: Table,
 }
 
 impl<'a> Translator<'a> {
@@ -28,17 +31,22 @@ impl<'a> Translator<'a> {
             return;
         }
         let names = self.bind(section);
-        let rules = section.lines.iter().filter(|it| is_rule(it)).count();
+        let rules = section.rules();
+        // Between two rules is room for those of the backend.
+        let refuses = |it: &Section| it.kind == "backend" && !it.rules().is_empty();
+        let step = 1 + usize::from(self.sections.iter().any(refuses));
+        let plain = names.iter().filter(|it| !it.starts_with("https"));
         let mut front = Front {
             name: name_of(&section.name),
+            plain: plain.cloned().collect(),
             listeners: has_others.then_some(names),
-            rank: rules,
+            rank: rules.len() * step,
             common: Table::default(),
         };
         self.common(section, &mut front);
-        for line in section.lines.iter().filter(|it| is_rule(it)) {
+        for line in rules {
             self.rule(section, &mut front, line);
-            front.rank -= 1;
+            front.rank -= step;
         }
         let default = section.find(&["default_backend"]);
         match (&*section.kind, default) {
@@ -141,15 +149,12 @@ impl<'a> Translator<'a> {
 
     /// Writes the steps that all routes of a frontend have on the way.
     fn common(&mut self, section: &Section, front: &mut Front) {
+        for line in section.rules() {
+            self.rule_of_all(section, front, line);
+        }
         let common = &mut front.common;
-        let lines = section.lines.iter().chain(&*section.defaults);
-        for line in lines {
+        for line in section.lines.iter().chain(&*section.defaults) {
             match line.words()[..] {
-                ["http-request", "deny" | "auth" | "tarpit", ..]
-                    if of_rule(section, line).is_none() =>
-                {
-                    common.close(&line.source, "a route with the condition and access, auth, or respond = { status = 403 }");
-                }
                 ["compression", "algo", ..] => {
                     let known = ["gzip", "deflate", "identity", "raw-deflate"];
                     let words = line.words();
@@ -166,121 +171,15 @@ impl<'a> Translator<'a> {
                         quoted_list(types.iter().copied()),
                     );
                 }
-                ["http-request", "set-header", name, value] => {
-                    set(common, line, "headers_request.set", name, value);
-                }
-                ["http-request", "add-header", name, value] => {
-                    set(common, line, "headers_request.add", name, value);
-                }
-                ["http-request", "del-header", name] => {
-                    common.push(
-                        &line.source,
-                        "headers_request.remove",
-                        quoted(&name.to_ascii_lowercase()),
-                    );
-                }
-                ["http-response", "set-header", name, value] => {
-                    set(common, line, "headers_response.set", name, value);
-                }
-                ["http-response", "add-header", name, value] => {
-                    set(common, line, "headers_response.add", name, value);
-                }
-                ["http-response", "del-header", name] => {
-                    common.push(
-                        &line.source,
-                        "headers_response.remove",
-                        quoted(&name.to_ascii_lowercase()),
-                    );
-                }
-                ["redirect", "scheme", "https", ..]
-                | ["http-request", "redirect", "scheme", "https", ..]
-                    if line.words.iter().any(|it| it == "ssl_fc") =>
-                {
-                    common.set(&line.source, "https_only", "true");
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Makes the routes of one rule.
-    fn rule(&mut self, section: &'a Section, front: &mut Front, line: &'a Line) {
-        let words = line.words();
-        let at = words.iter().position(|it| matches!(*it, "if" | "unless"));
-        let (action, _) = words.split_at(at.unwrap_or(words.len()));
-        let Some(sets) = of_rule(section, line) else {
-            let mut table = Table::default();
-            if !matches!(action, ["http-request", "deny" | "auth" | "tarpit", ..]) {
-                table.untranslated(&line.source, "a route with the condition: hosts, paths, methods, headers, cookies, query and addresses are there; no negation");
-            }
-            self.made.leave(table);
-            return;
-        };
-        for all in &sets {
-            if let ["use_backend", backend] = action {
-                self.send_to(section, front, all, line, backend, front.rank);
-                continue;
-            }
-            let mut table = self.begin(front, all, line, front.rank);
-            match action {
-                ["http-request", "deny" | "tarpit", rest @ ..] => {
-                    let status = rest
-                        .iter()
-                        .position(|it| matches!(*it, "deny_status" | "status"));
-                    let status = status
-                        .and_then(|at| rest.get(at + 1))
-                        .copied()
-                        .unwrap_or("403");
-                    table.set(&line.source, "respond.status", status);
-                }
-                ["http-request", "return", rest @ ..] => {
-                    let value = |key: &str| {
-                        let at = rest.iter().position(|it| *it == key)?;
-                        rest.get(at + 1).copied()
-                    };
-                    table.set(
-                        &line.source,
-                        "respond.status",
-                        value("status").unwrap_or("200"),
-                    );
-                    if let Some(text) = value("string").or_else(|| value("lf-string")) {
-                        table.set_plain("respond.body", quoted(text));
-                    }
-                }
-                ["redirect", rest @ ..] | ["http-request", "redirect", rest @ ..] => {
-                    let code = rest
-                        .iter()
-                        .position(|it| *it == "code")
-                        .and_then(|at| rest.get(at + 1));
-                    let to = match rest {
-                        ["location", to, ..] => format_of(to),
-                        ["prefix", to, ..] => {
-                            format_of(to).map(|to| format!("{to}{{path}}{{query}}"))
-                        }
-                        ["scheme", scheme, ..] => {
-                            Some(format!("{scheme}://{{host}}{{path}}{{query}}"))
-                        }
-                        _ => None,
-                    };
-                    let Some(to) = to else {
-                        table.untranslated(&line.source, "redirect = { to = \"…\", status = 302 }");
-                        self.made.leave(table);
-                        continue;
-                    };
-                    table.set(&line.source, "redirect.to", quoted(&to));
-                    table.set_plain("redirect.status", *code.unwrap_or(&"302"));
-                }
                 _ => {
-                    table.untranslated(&line.source, "a route with the condition and this change");
-                    self.made.leave(table);
-                    continue;
+                    change(common, line);
                 }
             }
-            self.made.routes.push(table);
         }
     }
 
-    fn begin(&mut self, front: &Front, all: &All, line: &Line, rank: usize) -> Table {
+    /// Begins the table of a route.
+    pub(super) fn begin(&mut self, front: &Front, all: &All, line: &Line, rank: usize) -> Table {
         let name = self.made.name("routes", &front.name);
         let mut table = Table::new(format!("routes.{name}"));
         if let Some(listeners) = &front.listeners {
@@ -296,7 +195,8 @@ impl<'a> Translator<'a> {
         table
     }
 
-    fn send_to(
+    /// Makes the route to a backend.
+    pub(super) fn send_to(
         &mut self,
         section: &Section,
         front: &Front,
@@ -316,12 +216,17 @@ impl<'a> Translator<'a> {
                 &line.source,
                 "there is no such backend with servers: write a route for each",
             );
-            self.made.leave(table);
+            // Its requests must not come to another rule.
+            table.set_plain("respond.status", "503");
+            self.made.routes.push(table);
             return;
         };
         table.set(&line.source, "pool", quoted(&pool));
         self.of_backend(&mut table, backend);
         table.append(&front.common);
+        if backend != section.name || section.kind == "backend" {
+            self.rules_of_backend(&mut table, front, (all, rank), backend);
+        }
         self.made.routes.push(table);
     }
 
@@ -329,7 +234,7 @@ impl<'a> Translator<'a> {
     fn rest(&mut self, section: &Section) {
         let mut table = Table::default();
         for line in &section.lines {
-            if is_rule(line)
+            if Kind::of(line) != Kind::Other
                 || is_known(line)
                 || (section.kind == "listen" && super::backend::is_known(line))
             {
@@ -352,6 +257,9 @@ impl<'a> Translator<'a> {
                     &line.source,
                     "error_pages = { \"503\" = { file = \"sorry.html\" } }",
                 ),
+                "http-request" => {
+                    table.untranslated(&line.source, "a route with the condition and this change");
+                }
                 _ => table.untranslated(
                     &line.source,
                     "no equal is known: see docs/coming-from-haproxy.md",
@@ -360,13 +268,4 @@ impl<'a> Translator<'a> {
         }
         self.made.leave(table);
     }
-}
-
-/// Returns the conditions of a rule, if a route can have them.
-fn of_rule(section: &Section, line: &Line) -> Option<Vec<All>> {
-    let words = line.words();
-    let is_auth = matches!(words[..], ["http-request", "auth", ..]);
-    let at = words.iter().position(|it| matches!(*it, "if" | "unless"));
-    let found = conditions(section, &words[at.unwrap_or(words.len())..]);
-    found.filter(|_| !is_auth)
 }

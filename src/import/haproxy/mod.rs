@@ -6,6 +6,8 @@
 mod backend;
 mod condition;
 mod frontend;
+mod kind;
+mod rule;
 mod words;
 
 #[cfg(test)]

@@ -3,45 +3,49 @@
 use super::Line;
 use crate::import::document::{Table, key_part, quoted};
 
-/// Lines that are tried in their order.
-pub(super) fn is_rule(line: &Line) -> bool {
-    match line.words()[..] {
-        ["use_backend", ..] => true,
-        ["redirect", ..] | ["http-request", "redirect", ..] => {
-            !line.words.iter().any(|it| it == "ssl_fc")
-        }
-        ["http-request", "deny" | "tarpit" | "return" | "auth", ..] => true,
-        [
-            "http-request",
-            "set-header" | "add-header" | "del-header",
-            ..,
-        ] => line.words.iter().any(|it| matches!(&**it, "if" | "unless")),
-        ["http-request", ..] => true,
-        _ => false,
-    }
-}
-
 /// Lines that something is made of.
 pub(super) fn is_known(line: &Line) -> bool {
-    let is_change = matches!(
-        line.words()[..],
-        [
-            "http-response" | "http-request",
-            "set-header" | "add-header" | "del-header",
-            ..
-        ]
-    );
-    let is_redirect = line.words.iter().any(|it| it == "ssl_fc");
-    is_change
-        || is_redirect
+    change(&mut Table::default(), line)
         || matches!(
             &*line.words[0],
             "bind" | "mode" | "acl" | "default_backend" | "timeout" | "maxconn" | "compression"
         )
 }
 
+/// Writes a change of fields; false if the line is something else.
+pub(super) fn change(table: &mut Table, line: &Line) -> bool {
+    let words = line.words();
+    let kind = match words.first() {
+        Some(&"http-request") => "headers_request",
+        Some(&"http-response") => "headers_response",
+        _ => return false,
+    };
+    match words[1..] {
+        ["set-header", name, value] => set(table, line, &format!("{kind}.set"), name, value),
+        ["add-header", name, value] => set(table, line, &format!("{kind}.add"), name, value),
+        ["del-header", name] => remove(table, line, kind, name),
+        // What a client must not send is removed in all cases.
+        ["del-header", name, "if" | "unless", ..] if kind == "headers_request" => {
+            remove(table, line, kind, name);
+        }
+        ["del-header", ..] if kind == "headers_request" => {
+            table.close(
+                &line.source,
+                "headers_request = { remove = [\"…\"] } of the route",
+            );
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn remove(table: &mut Table, line: &Line, kind: &str, name: &str) {
+    let name = quoted(&name.to_ascii_lowercase());
+    table.push(&line.source, &format!("{kind}.remove"), name);
+}
+
 /// Writes a field with a log format as its value.
-pub(super) fn set(table: &mut Table, line: &Line, kind: &str, name: &str, value: &str) {
+fn set(table: &mut Table, line: &Line, kind: &str, name: &str, value: &str) {
     let name = name.to_ascii_lowercase();
     let key = format!("{kind}.{}", key_part(&name));
     match format_of(value) {
@@ -49,7 +53,13 @@ pub(super) fn set(table: &mut Table, line: &Line, kind: &str, name: &str, value:
             table.needless(&line.source, "X-Forwarded-For, -Proto and -Host are sent");
         }
         Some(value) => table.set(&line.source, &key, quoted(&value)),
-        None => table.untranslated(&line.source, "there is no placeholder for it"),
+        None => {
+            table.untranslated(&line.source, "there is no placeholder for it");
+            if kind == "headers_request.set" {
+                // What the client sends does not pass for it.
+                remove(table, line, "headers_request", &name);
+            }
+        }
     }
 }
 

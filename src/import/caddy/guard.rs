@@ -1,0 +1,170 @@
+//! Lines that keep clients out: none of them is dropped.
+//!
+//! A directive that nobody knows here may be one: only those of a table are harmless.
+
+use super::{
+    matcher::{Named, template},
+    route::split,
+    syntax::Line,
+};
+use crate::import::{
+    document::{Table, quoted},
+    gate::{Gate, Kept},
+};
+
+/// Returns the gate that an answer with a matcher is for the endpoints of its block.
+pub(super) fn gates(line: &Line, named: impl Fn(Option<&str>) -> Named) -> Option<Gate> {
+    if !is_gate(line) {
+        return None;
+    }
+    let (matcher, args) = split(line);
+    let mut answer_of = Table::default();
+    let is_told = answer(&mut answer_of, line, &args);
+    let is_permanent = ["301", "308", "permanent"]
+        .iter()
+        .any(|it| args.last() == Some(it));
+    let named = named(matcher.as_deref());
+    let kept = match named.not {
+        Some(not) => Kept::Others(not.iter().map(|it| it.all()).collect()),
+        None if named.is_wider => Kept::Unknown,
+        None => Kept::These(named.sets.iter().map(|it| it.all()).collect()),
+    };
+    let has_condition = matches!(&kept, Kept::These(sets) if sets.iter().any(Vec::is_empty));
+    if has_condition || (line.name() == "redir" && is_permanent && kept == Kept::Unknown) {
+        // All requests have this answer, or a page has moved.
+        return None;
+    }
+    if !is_told {
+        answer_of = Table::default();
+        answer_of.untranslated(&line.source, MATCHER);
+        answer_of.set_plain("respond.status", "403");
+    }
+    Some(Gate {
+        line: line.source.clone(),
+        kept,
+        answer: answer_of,
+        advice: MATCHER,
+    })
+}
+
+/// Returns true for an answer that keeps requests from endpoints.
+pub(super) fn is_gate(line: &Line) -> bool {
+    matches!(line.name(), "respond" | "abort" | "error" | "redir")
+}
+
+/// Returns the line that answers all requests before this one does.
+pub(super) fn is_reached<'a>(line: &Line, lines: &'a [Line], is_ordered: bool) -> Option<&'a Line> {
+    let at = lines.iter().position(|it| std::ptr::eq(it, line));
+    let before = match at {
+        Some(at) if is_ordered => &lines[..at],
+        _ => lines,
+    };
+    before
+        .iter()
+        .find(|it| is_gate(it) && split(it).0.is_none())
+}
+
+/// Writes an answer; false if there is no equal.
+pub(super) fn answer(table: &mut Table, line: &Line, args: &[&str]) -> bool {
+    match line.name() {
+        "redir" => redirect(table, line, args),
+        "abort" => {
+            table.set(&line.source, "respond.status", "403");
+            table.note("the connection is not closed, but answered");
+            true
+        }
+        "error" => {
+            let status = args.iter().rev().find(|it| it.parse::<u16>().is_ok());
+            table.set(&line.source, "respond.status", *status.unwrap_or(&"500"));
+            true
+        }
+        _ => respond(table, line, args),
+    }
+}
+
+/// Returns true for a directive without an equal that keeps nobody out.
+pub(super) fn is_harmless(name: &str) -> bool {
+    HARMLESS.contains(&name)
+}
+
+fn redirect(table: &mut Table, line: &Line, args: &[&str]) -> bool {
+    let (to, code) = match args[..] {
+        [to] => (to, "302"),
+        [to, code] => (to, code),
+        _ => ("", ""),
+    };
+    let code = match code {
+        "permanent" => "301",
+        "temporary" => "302",
+        code => code,
+    };
+    let is_known = ["301", "302", "303", "307", "308"].contains(&code);
+    match template(to) {
+        Ok(to) if is_known => {
+            table.set(&line.source, "redirect.to", to);
+            table.set_plain("redirect.status", code);
+            true
+        }
+        Ok(_) => {
+            table.untranslated(&line.source, "a redirect has 301, 302, 303, 307 or 308");
+            false
+        }
+        Err(why) => {
+            table.untranslated(&line.source, why);
+            false
+        }
+    }
+}
+
+fn respond(table: &mut Table, line: &Line, args: &[&str]) -> bool {
+    let is_status = |it: &str| it.len() == 3 && it.bytes().all(|it| it.is_ascii_digit());
+    let (body, status) = match args[..] {
+        [one] if is_status(one) => ("", one),
+        [body] => (body, "200"),
+        [body, status] => (body, status),
+        _ => ("", "200"),
+    };
+    if template(body) != Ok(quoted(body)) {
+        table.untranslated(&line.source, "the body of respond has no placeholders");
+        return false;
+    }
+    table.set(&line.source, "respond.status", status);
+    if !body.is_empty() {
+        table.set_plain("respond.body", quoted(body));
+    }
+    true
+}
+
+const MATCHER: &str = "the matcher has a condition that routes do not have: a route with the condition and respond = { status = 403 }, or access = { allow = [], methods = [] }";
+pub(super) const UNKNOWN: &str = "no equal is known: if it keeps nobody out, remove the line and import again; else see access and auth of a route";
+
+/// Directives that keep nobody out.
+const HARMLESS: [&str; 27] = [
+    "acme_server",
+    "cache",
+    "copy_response",
+    "copy_response_headers",
+    "encode",
+    "file_server",
+    "fs",
+    "handle_errors",
+    "header",
+    "intercept",
+    "invoke",
+    "log_name",
+    "map",
+    "method",
+    "metrics",
+    "php_fastcgi",
+    "push",
+    "redir",
+    "request_body",
+    "request_header",
+    "root",
+    "templates",
+    "tls",
+    "tracing",
+    "try_files",
+    "uri",
+    "vars",
+];
