@@ -151,6 +151,34 @@ async fn zookeeper_may_die_and_return_while_requests_go_on() {
 }
 
 #[tokio::test]
+async fn a_zookeeper_that_begins_anew_without_its_data_is_believed() {
+    let mut server = ZooKeeper::start().await;
+    let [one, two, _] = backends().await;
+    let mut client = server.client();
+    client.create("/app", "");
+    client.create("/app/one", &at(&one));
+    // The state moves on, so that a new one is far behind it.
+    for number in 0..20 {
+        client.create(&format!("/n{number}"), "");
+    }
+    client.set("/app/one", &at(&one));
+    let proxy = started(&[server.address().to_string()], &[&one]).await;
+    let load = Load::start(&proxy, 2).await;
+    load.goes_on(20).await;
+    server.kill();
+    server.run_empty();
+    server.is_ready().await;
+    let mut client = server.client();
+    client.create("/app", "");
+    client.create("/app/one", &at(&one));
+    client.create("/app/two", &at(&two));
+    becomes_under(&load, &proxy, 2).await;
+    proxy.log_says("it is taken to have lost its data").await;
+    load.end().await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn a_silent_zookeeper_is_noticed_and_what_changed_meanwhile_is_taken_up() {
     let server = ZooKeeper::start().await;
     let [one, two, three] = backends().await;

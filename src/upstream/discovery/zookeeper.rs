@@ -19,7 +19,7 @@ use crate::{
     upstream::{
         endpoint::Endpoint,
         servers::write_servers,
-        zookeeper::{NodeChange, SESSION, Session, Told, ZooKeeperError},
+        zookeeper::{Ensemble, NodeChange, SESSION, Session, Told, ZooKeeperError},
     },
 };
 
@@ -45,12 +45,9 @@ impl fmt::Display for ZooKeeperSpec {
 #[derive(Debug)]
 pub struct ZooKeeper {
     spec: ZooKeeperSpec,
-    /// Number of the server to try next.
-    next: usize,
+    ensemble: Ensemble,
     open: Option<Open>,
     entries: Entries,
-    /// The newest state that was seen: no server that is behind it is believed.
-    seen: i64,
     reconnect: Reconnect,
 }
 
@@ -71,21 +68,17 @@ impl ZooKeeper {
     #[must_use]
     pub fn new(spec: &ZooKeeperSpec) -> Self {
         Self {
-            next: rand::random_range(0..spec.servers.len().max(1)),
             spec: spec.clone(),
+            ensemble: Ensemble::new(&spec.servers, spec.login.as_ref()),
             open: None,
             entries: Entries::new(read),
-            seen: 0,
             reconnect: Reconnect::among(spec.servers.len()),
         }
     }
 
     /// Begins a session with the next server, and asks for everything.
     async fn begin(&mut self) -> Result<(), DiscoveryError> {
-        let servers = &self.spec.servers;
-        let server = servers[self.next % servers.len()].clone();
-        self.next = (self.next + 1) % servers.len();
-        let opened = Session::open(&server, self.spec.login.as_ref(), self.seen, SESSION).await;
+        let (server, opened) = self.ensemble.open(SESSION).await;
         let mut session = opened.map_err(|error| unreachable(&server, error))?;
         session.ask_children(&self.spec.path);
         self.open = Some(Open {
@@ -106,7 +99,7 @@ impl ZooKeeper {
                 return Ok(());
             }
             let told = open.session.next().await?;
-            self.seen = self.seen.max(open.session.seen);
+            self.ensemble.saw(open.session.seen);
             self.hear(open, told)?;
         }
     }

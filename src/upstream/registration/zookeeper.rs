@@ -11,7 +11,7 @@ use crate::{
     upstream::{
         discovery::BoxFuture,
         servers::write_servers,
-        zookeeper::{Made, NodeChange, Session, Told, ZooKeeperError},
+        zookeeper::{Ensemble, Made, NodeChange, Session, Told, ZooKeeperError},
     },
 };
 
@@ -35,20 +35,16 @@ pub struct ZooKeeperRegistration {
 #[derive(Debug)]
 pub(super) struct ZooKeeper {
     spec: ZooKeeperRegistration,
-    /// Number of the server to try next.
-    next: usize,
+    ensemble: Ensemble,
     open: Option<(EndpointAddress, Session)>,
-    /// The newest state that was seen: no server that is behind it is believed.
-    seen: i64,
 }
 
 impl ZooKeeperRegistration {
     pub(super) fn start(&self) -> ZooKeeper {
         ZooKeeper {
             spec: self.clone(),
-            next: rand::random_range(0..self.servers.len().max(1)),
+            ensemble: Ensemble::new(&self.servers, self.login.as_ref()),
             open: None,
-            seen: 0,
         }
     }
 
@@ -71,15 +67,11 @@ impl ZooKeeper {
     /// Makes the node in a new session at the next server.
     async fn enter_one(&mut self) -> Result<(), RegistrationError> {
         self.open = None;
-        let servers = &self.spec.servers;
-        let server = servers[self.next % servers.len()].clone();
-        self.next = (self.next + 1) % servers.len();
+        let (server, opened) = self.ensemble.open(self.spec.session).await;
         let told = |error| RegistrationError::ZooKeeper(server.to_string(), error);
-        let login = self.spec.login.as_ref();
-        let opened = Session::open(&server, login, self.seen, self.spec.session).await;
         let mut session = opened.map_err(told)?;
         let made = self.make(&mut session).await;
-        self.seen = self.seen.max(session.seen);
+        self.ensemble.saw(session.seen);
         made.map_err(told)?;
         self.open = Some((server, session));
         Ok(())

@@ -3,6 +3,7 @@
 //! One session on one connection. It keeps nothing in the store, so it is not taken along to
 //! another connection: a new session reads everything again, and its end or expiry costs nothing.
 
+mod ensemble;
 mod jute;
 mod make;
 
@@ -21,6 +22,7 @@ use crate::{
 };
 use jute::{Reader, frame, put_buffer, put_text, take_frame};
 
+pub use ensemble::Ensemble;
 pub use make::Made;
 
 /// Reasons why ZooKeeper gave no answer.
@@ -38,6 +40,10 @@ pub enum ZooKeeperError {
     /// The answer is malformed or too large.
     #[error("the answer is malformed, or larger than the limit")]
     Garbled,
+    /// The server ended the connection in place of a session: it has seen less than others have, or is
+    /// not ready.
+    #[error("it takes no session: it knows less than was known before, or is not ready")]
+    Behind,
     /// The session was refused or has ended.
     #[error("the session has ended")]
     Expired,
@@ -186,7 +192,11 @@ impl Session {
                 put_text(out, &format!("{user}:{password}"));
             });
         }
-        let mut answer = Reader(session.frame().await?);
+        let first = session.frame().await;
+        let mut answer = Reader(first.map_err(|error| match error {
+            ZooKeeperError::Connection(_) => ZooKeeperError::Behind,
+            error => error,
+        })?);
         answer.int()?;
         let agreed_ms = u64::try_from(answer.int()?).unwrap_or(0);
         if agreed_ms == 0 {

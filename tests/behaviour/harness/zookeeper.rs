@@ -97,6 +97,14 @@ impl ZooKeeper {
         self.child = Some(command.spawn().expect("tests/zookeeper runs"));
     }
 
+    /// Starts it again after [`Self::kill`], without any data.
+    pub(crate) fn run_empty(&mut self) {
+        let data = self.folder.path().join("data");
+        fs::remove_dir_all(&data).expect("its data is removed");
+        fs::create_dir_all(&data).expect("a folder for its data");
+        self.run();
+    }
+
     /// Waits until it serves; a machine with much to do takes its time to start several.
     pub(crate) async fn is_ready(&self) {
         let end = Instant::now() + START_MAX;
