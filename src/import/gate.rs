@@ -70,6 +70,13 @@ pub(super) fn behind(
                     route.close(&gate.line, gate.advice);
                     return vec![route];
                 }
+                let is_met = |(table, how): &(Table, Narrowed)| {
+                    *how == Narrowed::Done && table.has_conditions_of(&route)
+                };
+                if narrowed.iter().any(is_met) {
+                    // All of its requests meet it.
+                    return vec![route];
+                }
                 let fitting = narrowed.into_iter();
                 let fitting = fitting.filter(|(_, how)| *how == Narrowed::Done);
                 let mut parts: Vec<Table> = fitting.map(|(table, _)| table).collect();
@@ -82,25 +89,38 @@ pub(super) fn behind(
             .collect();
     }
     for gate in these {
-        for route in &mut passing {
+        let mut open = Vec::new();
+        for mut route in passing {
             let sets = match &gate.kept {
-                Kept::These(sets) if passing_is_small(refusals.len()) => &sets[..],
+                Kept::These(sets) if refusals.len() < REFUSALS_MAX => &sets[..],
                 _ => {
                     route.close(&gate.line, gate.advice);
-                    continue;
+                    &[]
                 }
             };
+            let mut is_reached = true;
             for all in sets {
-                match narrowed(&route.conditions(), all, &gate.line) {
+                let conditions = route.conditions();
+                match narrowed(&conditions, all, &gate.line) {
+                    (own, Narrowed::Done) if own.has_conditions_of(&conditions) => {
+                        is_reached = false;
+                    }
                     (own, Narrowed::Done) => {
-                        let name = name(route);
+                        let name = name(&route);
                         refusals.push(gate.refusal(own, name));
                     }
                     (_, Narrowed::Apart) => {}
                     (_, Narrowed::Impossible) => route.close(&gate.line, gate.advice),
                 }
             }
+            if is_reached {
+                open.push(route);
+            } else {
+                // All of its requests are kept out.
+                refusals.push(gate.refusal(route.conditions(), route.name.clone()));
+            }
         }
+        passing = open;
     }
     refusals.extend(passing);
     refusals
@@ -132,10 +152,6 @@ impl Gate {
         route.set(&self.line, to, &**value);
         true
     }
-}
-
-fn passing_is_small(refusals: usize) -> bool {
-    refusals < REFUSALS_MAX
 }
 
 /// Returns a route with more conditions.
@@ -327,6 +343,19 @@ mod tests {
         assert!(others.is("respond.status", "401") && !others.has("headers.x-key"));
         assert!(these.has("methods") && these.has("headers.x-key") && !these.has("pool"));
         assert!(passing.has("headers.x-key") && passing.has("pool") && !passing.is_closed());
+        // What all of its requests meet needs no refusal; what all are kept out by leaves nothing else.
+        let met = one("path_prefix", "\"/a\"");
+        let made = behind(
+            guarded.clone(),
+            &[gate(Kept::Others(vec![met.clone()]))],
+            |_| String::new(),
+        );
+        assert!(made.len() == 1 && made[0].has("pool"), "{made:?}");
+        let apart = gate(Kept::Others(vec![one("path_prefix", "\"/b\"")]));
+        for gate in [gate(Kept::These(vec![met])), apart] {
+            let made = behind(guarded.clone(), &[gate], |_| String::new());
+            assert!(made.len() == 1 && !made[0].has("pool"), "{made:?}");
+        }
         let closed = behind(guarded, &[gate(Kept::Unknown)], |_| String::new());
         assert!(closed[0].is_closed());
     }

@@ -6,6 +6,7 @@
 //! differs is told.
 
 mod caddy;
+mod chosen;
 mod document;
 mod files;
 mod gate;

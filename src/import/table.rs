@@ -41,6 +41,16 @@ pub(super) enum Value {
     List(Vec<String>),
 }
 
+impl Value {
+    /// The value in TOML.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::One(value) => value.clone(),
+            Self::List(items) => format!("[{}]", items.join(", ")),
+        }
+    }
+}
+
 impl Table {
     pub(super) fn new(name: impl Into<String>) -> Self {
         Self {
@@ -253,29 +263,6 @@ impl Table {
         }
     }
 
-    /// Returns true if an item of a list has a wildcard.
-    pub(super) fn has_wildcard(&self, wanted: &str) -> bool {
-        match self.value(wanted) {
-            Some(Value::List(items)) => items.iter().any(|it| it.contains('*')),
-            Some(Value::One(list)) => list.contains('*'),
-            None => false,
-        }
-    }
-
-    /// Returns the conditions of a route, without what it does.
-    pub(super) fn conditions(&self) -> Self {
-        let is_condition = |entry: &&Entry| match entry {
-            Entry::Key { key, .. } => {
-                CONDITIONS.contains(&key.split('.').next().unwrap_or_default())
-            }
-            _ => false,
-        };
-        Self {
-            name: self.name.clone(),
-            entries: self.entries.iter().filter(is_condition).cloned().collect(),
-        }
-    }
-
     /// Returns true if the other one has the same keys with the same values.
     pub(super) fn is_alike(&self, other: &Self) -> bool {
         let keys = |table: &Self| -> Vec<(String, Value)> {
@@ -359,20 +346,5 @@ fn is_of_addresses(entry: &Entry) -> bool {
     matches!(entry, Entry::Key { key, .. } if key == "access.allow" || key == "access.deny")
 }
 
-/// Keys that choose the requests of a route.
-const CONDITIONS: [&str; 12] = [
-    "listeners",
-    "hosts",
-    "path",
-    "path_prefix",
-    "path_regex",
-    "priority",
-    "methods",
-    "headers",
-    "cookies",
-    "query",
-    "source",
-    "client_certificate",
-];
 /// Blocks with all addresses.
 const EVERYBODY: &str = "[\"0.0.0.0/0\", \"::/0\"]";

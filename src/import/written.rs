@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt::Write as _};
 
 use super::{
-    table::{Entry, Source, Table, Value},
+    table::{Entry, Source, Table},
     text::comment,
 };
 
@@ -30,10 +30,7 @@ impl Table {
                     for source in from {
                         comment(text, &format!("{}: {}", source.place, source.text));
                     }
-                    let _ = match value {
-                        Value::One(value) => writeln!(text, "{key} = {value}"),
-                        Value::List(items) => writeln!(text, "{key} = [{}]", items.join(", ")),
-                    };
+                    let _ = writeln!(text, "{key} = {}", value.text());
                 }
                 Entry::Needless(line, why) => {
                     let Source {

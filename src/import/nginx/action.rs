@@ -221,7 +221,7 @@ impl<'a> Translator<'a> {
                 continue;
             }
             if server.may_rank() {
-                table.set_plain("priority", "3");
+                table.set_plain("priority", self.order.top().to_string());
             }
             self.made.routes.push(table);
         }
@@ -301,6 +301,15 @@ impl<'a> Translator<'a> {
             );
             return;
         };
+        if !prefix.ends_with('/') {
+            // A part of a segment may follow.
+            if prefix != uri {
+                let begin = format!("^{}", regex::escape(prefix));
+                table.set(&pass.source, "rewrite.path_regex.match", quoted(&begin));
+                table.set_plain("rewrite.path_regex.to", quoted(&uri.replace('$', "$$")));
+            }
+            return;
+        }
         let (prefix, uri) = (prefix.trim_end_matches('/'), uri.trim_end_matches('/'));
         if prefix == uri {
             return;

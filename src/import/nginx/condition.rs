@@ -1,6 +1,6 @@
-//! Conditions: `if` blocks, and tables of values (`map`) that choose an upstream.
+//! Conditions on variables, as `if` and tables of values (`map`) have them.
 
-use super::{Translator, level::Level, location::Matcher, server::Server, syntax::Directive};
+use super::gate::All;
 use crate::import::document::{Source, Table, key_part, quoted};
 
 /// A condition of a route.
@@ -15,6 +15,11 @@ impl Condition {
     pub(super) fn add(&self, table: &mut Table, source: &Source) {
         table.remove(&self.key);
         table.set(source, &self.key, &*self.value);
+    }
+
+    /// The condition as a pair of a key and a value.
+    pub(super) fn pair(self) -> All {
+        vec![(self.key, self.value)]
     }
 
     /// Returns the condition that a variable has a value; `sign` as in `if`.
@@ -77,58 +82,5 @@ impl Condition {
             key: format!("{kind}.{}", key_part(&name)),
             value,
         })
-    }
-
-    /// Reads the condition of an `if`.
-    fn of_if(directive: &Directive) -> Option<Self> {
-        let text = directive.args.join(" ");
-        let text = text.strip_prefix('(')?.strip_suffix(')')?.trim();
-        let mut words = text.splitn(3, ' ');
-        let variable = words.next()?.strip_prefix('$')?;
-        let (sign, value) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        Self::of(variable, sign, value.trim())
-    }
-}
-
-impl<'a> Translator<'a> {
-    /// Makes a route of each `if` that answers; returns the line that sends all to HTTPS.
-    pub(super) fn conditions(
-        &mut self,
-        server: &Server,
-        level: &Level<'a>,
-        matcher: &Matcher,
-        before_locations: bool,
-    ) -> Option<Source> {
-        let mut https = None;
-        let blocks: Vec<&Directive> = level.rest().filter(|it| it.name == "if").collect();
-        for block in blocks {
-            let [inner] = block.inner() else { continue };
-            if inner.name != "return" {
-                continue;
-            }
-            let text = block.args.join(" ");
-            let is_plain = text.contains("$scheme") || text.contains("$https");
-            let to = inner.args.last().map_or("", String::as_str);
-            if is_plain && to.starts_with("https://$") {
-                level.mark(block);
-                https = Some(block.source.clone());
-                continue;
-            }
-            let Some(condition) = Condition::of_if(block) else {
-                continue;
-            };
-            let mut table = self.begin_route(server, matcher, level, Some(&block.source));
-            self.rename(&mut table, &condition.value);
-            condition.add(&mut table, &block.source);
-            let may_rank = server.may_rank() || table.has("hosts");
-            if before_locations && may_rank {
-                table.set(&block.source, "priority", "3");
-            }
-            if self.answer(&mut table, inner) && (may_rank || !before_locations) {
-                self.made.routes.push(table);
-                level.mark(block);
-            }
-        }
-        https
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn is_harmless(name: &str) -> bool {
     HARMLESS.contains(&name) || HARMLESS_KINDS.iter().any(|kind| name.starts_with(kind))
 }
 
-const CONDITION: &str = "a route of its own with the condition as hosts, methods, headers, cookies, query or source, and respond = { status = 403 }; or access = { methods = [], deny = [] }";
+pub(super) const CONDITION: &str = "a route of its own with the condition as hosts, methods, headers, cookies, query or source, and respond = { status = 403 }; or access = { methods = [], deny = [] }";
 
 /// Directives that keep nobody out.
 const HARMLESS: [&str; 58] = [

@@ -20,14 +20,6 @@ pub(super) enum Matcher {
     Named(String),
 }
 
-/// Kinds of locations that a server has, because of which some need a rank.
-#[derive(Clone, Debug, Default)]
-struct Order {
-    has_regex: bool,
-    first: Vec<String>,
-    regexes: usize,
-}
-
 impl Matcher {
     pub(super) fn of(directive: &Directive) -> Self {
         let words = directive.words();
@@ -89,13 +81,11 @@ impl<'a> Translator<'a> {
         block: &'a Directive,
         https_only: Option<&Source>,
     ) {
-        let mut order = Order::default();
-        note_order(block, &mut order);
         let mut scope = Scope {
             server,
             block,
             https_only,
-            order,
+            regexes: 0,
         };
         for location in block.inner().iter().filter(|it| it.name == "location") {
             self.location(&mut scope, level, location);
@@ -121,7 +111,8 @@ impl<'a> Translator<'a> {
         }
         let server = scope.server;
         if let Matcher::Regex(expression) = &matcher {
-            scope.order.regexes += 1;
+            scope.regexes += 1;
+            self.regexes_at = scope.regexes;
             if let Err(why) = regex::Regex::new(expression) {
                 let mut table = Table::default();
                 let why = why.to_string();
@@ -134,17 +125,23 @@ impl<'a> Translator<'a> {
                 return;
             }
         }
-        self.conditions(server, &level, &matcher, false);
+        let since = self.made.routes.len();
+        let (own, https) = self.gates(server, &level, None);
         let mut table = self.begin_ordered(scope, &matcher, &level, directive);
-        if let Some(line) = scope.https_only {
-            table.set(line, "https_only", "true");
-        }
         if !self.action(&mut table, server, &matcher, &level, scope.block) {
             // Its requests must not come to the location of a shorter path.
             table.note("no endpoint is known for these requests: they are answered with 404");
             table.set_plain("respond.status", "404");
         }
         self.end_route(table, &level);
+        if let Some(line) = https.as_ref().or(scope.https_only) {
+            let made = self.made.routes.iter_mut().skip(since);
+            for table in made.filter(|it| !it.name.is_empty()) {
+                table.set(line, "https_only", "true");
+            }
+        }
+        let gates = [&self.gates[..], &own[..]].concat();
+        self.guarded(since, &gates);
     }
 
     fn begin_ordered(
@@ -154,22 +151,13 @@ impl<'a> Translator<'a> {
         level: &Level<'a>,
         directive: &Directive,
     ) -> Table {
-        let order = &scope.order;
-        let mut table = self.begin_named(scope.server, matcher, level, order.regexes);
-        self.path(&mut table, matcher, &directive.source);
-        let rank = match matcher {
-            Matcher::First(_) if order.has_regex => 1,
-            Matcher::Exact(path) if order.has_regex => {
-                let mut first = order.first.iter();
-                2 * i32::from(first.any(|it| path.starts_with(&**it)))
-            }
-            _ => 0,
-        };
-        if rank > 0 && scope.server.may_rank() {
-            table.set(&directive.source, "priority", rank.to_string());
-        } else if rank > 0 {
-            table.note("^~ goes before regular expressions in nginx: with hosts, priority = 1 does so here");
-        }
+        let mut table = self.begin_named(scope.server, matcher, level, scope.regexes);
+        self.path(
+            &mut table,
+            scope.server,
+            (matcher, scope.regexes),
+            &directive.source,
+        );
         table
     }
 
@@ -183,7 +171,7 @@ impl<'a> Translator<'a> {
     ) -> Table {
         let mut table = self.begin_named(server, matcher, level, 0);
         if let Some(source) = source {
-            self.path(&mut table, matcher, source);
+            self.path(&mut table, server, (matcher, self.regexes_at), source);
         }
         table
     }
@@ -214,7 +202,14 @@ impl<'a> Translator<'a> {
         table.name = format!("routes.{}", self.made.name("routes", &wanted));
     }
 
-    fn path(&self, table: &mut Table, matcher: &Matcher, source: &Source) {
+    /// Writes the paths of a location, and its rank.
+    fn path(
+        &self,
+        table: &mut Table,
+        server: &Server,
+        (matcher, at): (&Matcher, usize),
+        source: &Source,
+    ) {
         match matcher {
             Matcher::All | Matcher::Named(_) => {}
             Matcher::Prefix(path) | Matcher::First(path) if path == "/" => {
@@ -222,10 +217,24 @@ impl<'a> Translator<'a> {
             }
             Matcher::Exact(path) => table.set(source, "path", quoted(path)),
             Matcher::Prefix(path) | Matcher::First(path) => {
-                let path = path.trim_end_matches('/');
-                table.set(source, "path_prefix", quoted(path));
+                let (key, value) = self.order.prefix(path, server.may_rank());
+                if key == "path_prefix" && !path.ends_with('/') {
+                    table.untranslated(
+                        source,
+                        format!("nginx takes paths such as {path}x here, too: with hosts, path_regex and priority do so"),
+                    );
+                }
+                table.set(source, key, value);
             }
             Matcher::Regex(expression) => table.set(source, "path_regex", quoted(expression)),
+        }
+        let rank = self.order.rank(matcher, at);
+        if rank > 0 && server.may_rank() {
+            table.set(source, "priority", rank.to_string());
+        } else if rank > 0 {
+            table.note(format!(
+                "nginx asks locations in another order: with hosts, priority = {rank} does so here"
+            ));
         }
     }
 
@@ -245,16 +254,6 @@ struct Scope<'s, 'a> {
     server: &'s Server,
     block: &'a Directive,
     https_only: Option<&'s Source>,
-    order: Order,
-}
-
-fn note_order(block: &Directive, order: &mut Order) {
-    for location in block.inner().iter().filter(|it| it.name == "location") {
-        match Matcher::of(location) {
-            Matcher::Regex(_) => order.has_regex = true,
-            Matcher::First(path) => order.first.push(path),
-            _ => {}
-        }
-        note_order(location, order);
-    }
+    /// Number of the last expression.
+    regexes: usize,
 }

@@ -8,6 +8,7 @@ mod action;
 mod advice;
 mod cache;
 mod condition;
+mod gate;
 mod guard;
 mod header;
 mod included;
@@ -15,6 +16,7 @@ mod level;
 mod listen;
 mod location;
 mod log;
+mod order;
 mod pool;
 mod route;
 mod server;
@@ -32,11 +34,13 @@ use std::{
 use super::{
     ImportError, Imported,
     document::{Document, ROUTE_OWN, Source, Table},
+    gate::Gate,
     made::Made,
 };
 use advice::{Advice, advice};
 use included::Reader;
 use level::Level;
+use order::Order;
 use syntax::Directive;
 
 /// Reads a configuration of nginx and writes it anew.
@@ -60,6 +64,8 @@ struct Translator<'a> {
     upstreams: HashMap<&'a str, &'a Directive>,
     /// Tables of values, by the variable that they set.
     maps: HashMap<&'a str, &'a Directive>,
+    /// Tables of addresses, by the variable that they set.
+    geos: HashMap<&'a str, &'a Directive>,
     /// Zones of `limit_req_zone`, `limit_conn_zone` and `proxy_cache_path`, by name.
     zones: HashMap<String, &'a Directive>,
     formats: HashMap<&'a str, &'a Directive>,
@@ -69,6 +75,12 @@ struct Translator<'a> {
     log: Table,
     /// Lines of the server at hand that close all of its locations, with what to do.
     closing: Vec<(Source, &'static str)>,
+    /// Gates of the server at hand before each of its locations.
+    gates: Vec<Gate>,
+    /// Order of the locations of the server at hand.
+    order: Order,
+    /// Number of the last expression among these.
+    regexes_at: usize,
 }
 
 impl<'a> Translator<'a> {
@@ -77,6 +89,7 @@ impl<'a> Translator<'a> {
             folder,
             upstreams: HashMap::new(),
             maps: HashMap::new(),
+            geos: HashMap::new(),
             zones: HashMap::new(),
             formats: HashMap::new(),
             made: Made::default(),
@@ -84,6 +97,9 @@ impl<'a> Translator<'a> {
             pools: Vec::new(),
             log: Table::new("access_log"),
             closing: Vec::new(),
+            gates: Vec::new(),
+            order: Order::default(),
+            regexes_at: 0,
         };
         for directive in blocks(tree) {
             match &*directive.name {
@@ -94,6 +110,11 @@ impl<'a> Translator<'a> {
                     let variable = directive.args.get(1).map_or("", String::as_str);
                     let variable = variable.trim_start_matches('$');
                     translator.maps.insert(variable, directive);
+                }
+                "geo" => {
+                    let variable = directive.args.last().map_or("", String::as_str);
+                    let variable = variable.trim_start_matches('$');
+                    translator.geos.insert(variable, directive);
                 }
                 "log_format" => {
                     translator.formats.insert(directive.first(), directive);

@@ -7,6 +7,7 @@ use super::{
     level::Level,
     listen::{Listen, Listener, both_families, bound},
     location::Matcher,
+    order::Order,
     syntax::Directive,
     untranslated,
     value::name_of,
@@ -164,13 +165,19 @@ impl<'a> Translator<'a> {
     /// Makes the routes of a server.
     fn server_routes(&mut self, server: &Server, level: &Level<'a>, block: &'a Directive) {
         let locations = block.inner().iter().any(|it| it.name == "location");
-        let https = self.conditions(server, level, &Matcher::All, locations);
+        self.order = Order::of(block);
+        let rank = i32::try_from(self.order.top()).unwrap_or(i32::MAX);
+        let (gates, https) = self.gates(server, level, locations.then_some(rank));
+        self.gates = gates;
         self.closing_of(level, block);
         let returned = level.own("return");
         if let Some(answer) = returned.first() {
             let mut table = self.begin_route(server, &Matcher::All, level, None);
             if self.answer(&mut table, answer) {
+                let since = self.made.routes.len();
                 self.end_route(table, level);
+                let gates = self.gates.clone();
+                self.guarded(since, &gates);
             } else {
                 self.made.leave(table);
             }

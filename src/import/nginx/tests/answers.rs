@@ -90,7 +90,7 @@ fn answers_redirects_and_rewrites() {
         &text,
         &[
             "hosts = [\"www.shop.example\"]",
-            "priority = 3",
+            "priority = 4",
             "redirect.to = \"https://shop.example{path}{query}\"",
         ],
     );
@@ -186,5 +186,5 @@ fn a_location_without_a_log_has_none() {
         &text,
         &["[access_log]", "path = \"-\"", "format = \"common\""],
     );
-    has(&text, &["path_prefix = \"/up\"", "access_log = false"]);
+    has(&text, &["path_regex = \"^/up\"", "access_log = false"]);
 }

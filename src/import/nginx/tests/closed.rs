@@ -1,6 +1,6 @@
 //! Lines that keep clients out, on each level: no route to an endpoint is open.
 
-use super::{PASS, UPSTREAM, imported, location};
+use super::{PASS, UPSTREAM, has, imported, location};
 use crate::import::tests::open_routes;
 
 /// A directive in a block within the others.
@@ -55,10 +55,11 @@ fn a_line_that_keeps_clients_out_leaves_no_route_open_on_any_level() {
     }
     for line in [
         "if ($invalid_referer) { return 403; }",
+        "if ($http_x_a$http_x_b = \"\") { return 403; }",
+        "if ($http_user_agent ~ (?<!a)b) { return 403; }",
+        "if (-f $request_filename) { return 403; }",
+        "if ($scheme != https) { return 403; }",
         "if ($bad) { return 444; }",
-        "if ($http_user_agent !~ Mozilla) { return 403; }",
-        "if ($cookie_auth = \"\") { return 302 /login; }",
-        "if ($http_x_api_key != \"secret\") { return 401; }",
         "if ($secure_link = \"\") { rewrite ^ /login redirect; }",
         "if ($a) { set $b 1; return 503; }",
         "if ($a) { access_by_lua_file check.lua; }",
@@ -162,4 +163,142 @@ fn a_redirect_of_some_paths_leaves_the_rest_of_the_location_to_it() {
     assert!(text.contains("path_regex = \"^/old$\""), "{text}");
     assert_eq!(open_routes(&text), [""; 0], "{text}");
     assert!(text.contains("pool = "), "{text}");
+}
+
+#[test]
+fn a_variable_that_map_or_geo_sets_is_what_it_is_set_from() {
+    let http = format!(
+        "{UPSTREAM} map $http_user_agent $bot {{ default 0; ~*curl 1; wget 1; }} geo $bad {{ default 0; 10.0.0.0/8 1; }} \
+         map $http_x_key $open {{ default 0; secret 1; }} map $http_x_id $none {{ default 0; '' 1; }} geo $in {{ default 0; 10.0.0.0/8 1; }}"
+    );
+    let server = format!(
+        "location /bot/ {{ if ($bot) {{ return 403; }} {PASS} }} location /bad/ {{ if ($bad) {{ return 403; }} {PASS} }} \
+         location /key/ {{ if ($open = 0) {{ return 401; }} {PASS} }} location /id/ {{ if ($none) {{ return 401; }} {PASS} }} \
+         location /in/ {{ if ($in = 0) {{ return 403; }} {PASS} }}"
+    );
+    let text = imported(&http, &server);
+    has(
+        &text,
+        &[
+            "path_prefix = \"/bot\"",
+            "headers.user-agent = { regex = \"(?i)curl\" }",
+            "respond.status = 403",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "path_prefix = \"/bot\"",
+            "headers.user-agent = { regex = \"(?i)^wget$\" }",
+            "respond.status = 403",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "path_prefix = \"/bad\"",
+            "source = [\"10.0.0.0/8\"]",
+            "respond.status = 403",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "path_prefix = \"/key\"",
+            "respond.status = 401",
+            "path_prefix = \"/key\"",
+            "pool",
+            "headers.x-key = { regex = \"(?i)^secret$\" }",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "path_prefix = \"/id\"",
+            "respond.status = 401",
+            "path_prefix = \"/id\"",
+            "pool",
+            "headers.x-id = { regex = \"(?s).\" }",
+        ],
+    );
+    has(
+        &text,
+        &["path_prefix = \"/in\"", "access.allow = [\"10.0.0.0/8\"]"],
+    );
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+}
+
+#[test]
+fn conditions_that_must_hold_are_those_of_the_route_to_the_endpoint() {
+    for (line, wanted) in [
+        (
+            "if ($cookie_auth = \"\") { return 403; }",
+            "cookies.auth = { regex = \"(?s).\" }",
+        ),
+        (
+            "if ($http_x_key != \"k\") { return 401; }",
+            "headers.x-key = \"k\"",
+        ),
+        (
+            "if ($arg_t !~ ^a$) { return 401; }",
+            "query.t = { regex = \"^a$\" }",
+        ),
+        (
+            "if ($request_method !~ ^(GET|HEAD)$) { return 405; }",
+            "access.methods = [\"GET\", \"HEAD\"]",
+        ),
+        (
+            "limit_except GET { deny all; }",
+            "methods = [\"GET\", \"HEAD\"]",
+        ),
+    ] {
+        let text = location(line);
+        has(&text, &["pool = \"app\"", wanted]);
+        assert!(!text.contains("NOT TRANSLATED"), "{text}");
+        if !wanted.starts_with("access") {
+            has(&text, &["respond.status = 40"]);
+        }
+    }
+    let text = location(
+        "if ($request_method ~ ^(PUT|DELETE)$) { return 405; } if ($http_x_key = \"\") { return 401; }",
+    );
+    has(
+        &text,
+        &[
+            "headers.x-key",
+            "methods = [\"PUT\", \"DELETE\"]",
+            "respond.status = 405",
+            "pool = \"app\"",
+        ],
+    );
+}
+
+#[test]
+fn a_prefix_takes_any_path_that_begins_with_it_and_the_longest_goes_first() {
+    let server = format!(
+        "location / {{ {PASS} }} location /api {{ proxy_pass http://app/; }} location /api/ {{ {PASS} }} location /api-docs {{ {PASS} }} \
+         location ^~ /static {{ {PASS} }} location ~ \\.php$ {{ {PASS} }} location = /api {{ return 204; }} location /files/ {{ {PASS} }}"
+    );
+    let text = imported(UPSTREAM, &server);
+    has(
+        &text,
+        &[
+            "path_regex = \"^/api\"",
+            "rewrite.path_regex.match = \"^/api\"",
+            "rewrite.path_regex.to = \"/\"",
+        ],
+    );
+    has(&text, &["path_regex = \"^/api/\"", "priority = 1"]);
+    has(&text, &["path_regex = '^/api\\-docs'", "priority = 1"]);
+    has(&text, &["path_regex = \"^/static\"", "priority = 3"]);
+    has(&text, &["path_regex = '\\.php$'", "priority = 2"]);
+    has(&text, &["path = \"/api\"", "priority = 3"]);
+    has(&text, &["path_prefix = \"/files\""]);
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+}
+
+#[test]
+fn a_condition_that_sends_to_https_is_of_all_routes_of_its_location() {
+    let text = location("if ($scheme = http) { return 301 https://$host$request_uri; }");
+    has(&text, &["pool = \"app\"", "https_only = true"]);
 }
