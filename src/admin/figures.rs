@@ -17,7 +17,7 @@ pub struct Figures {
     pub routes: BTreeMap<String, RequestCounts>,
     /// Latencies of attempts, by pool and version.
     pub attempts: BTreeMap<(String, String), LatencyCounts>,
-    /// Attempts that brought no response head, by pool.
+    /// Attempts that brought no response head, or one with 5xx, by pool.
     pub attempts_failed: BTreeMap<String, u64>,
 }
 
@@ -74,15 +74,24 @@ impl Figures {
     pub(super) fn attempts_since(&self, before: &Self) -> Vec<Attempts> {
         let seconds = self.seconds_since(before);
         let none = LatencyCounts::default();
+        let mut all: BTreeMap<&str, u64> = BTreeMap::new();
         let attempts = self.attempts.iter().map(|(key, now)| {
-            let (pool, version) = key;
             let latency = now.since(before.attempts.get(key).unwrap_or(&none));
+            *all.entry(&key.0).or_default() += latency.total();
+            (key, latency)
+        });
+        let attempts: Vec<_> = attempts.collect();
+        let attempts = attempts.into_iter().map(|((pool, version), latency)| {
             let failed = |of: &Self| of.attempts_failed.get(pool).copied().unwrap_or_default();
+            let all = all.get(&**pool).copied().unwrap_or_default();
+            // Counted a moment apart.
+            let failed = failed(self).saturating_sub(failed(before)).min(all);
             Attempts {
                 pool: pool.clone(),
                 version: version.clone(),
                 per_second: rate(latency.total(), seconds),
-                pool_failed_per_second: rate(failed(self).saturating_sub(failed(before)), seconds),
+                pool_per_second: rate(all, seconds),
+                pool_failed_per_second: rate(failed, seconds),
                 latency: latency.percentiles(),
             }
         });
@@ -236,6 +245,37 @@ mod tests {
         assert_eq!(route.latency.p50_ms, Some(5.5));
         let all = new.requests_since(&old);
         assert_eq!((all.per_second, all.latency), (100.0, route.latency));
+    }
+
+    #[test]
+    fn the_failures_of_a_pool_are_a_share_of_the_attempts_of_all_its_versions() {
+        let start = Instant::now();
+        let reading = |seconds: u64, failed: u64| {
+            let count = 30 * seconds;
+            let attempt = |version: &str, count| {
+                let key = ("app".to_owned(), version.to_owned());
+                (key, latency([count, 0, 0, 0]))
+            };
+            Figures {
+                attempts: [attempt("1.0.0", count), attempt("2.0.0", 2 * count)].into(),
+                attempts_failed: [("app".to_owned(), failed)].into(),
+                ..figures(start + Duration::from_secs(seconds), 0, 0, [0; 4])
+            }
+        };
+        let rates = |failed| {
+            let attempts = reading(1, failed).attempts_since(&reading(0, 0));
+            let of = |it: &Attempts| {
+                let (all, failed) = (it.pool_per_second, it.pool_failed_per_second);
+                (it.version.clone(), it.per_second, all, failed)
+            };
+            attempts.iter().map(of).collect::<Vec<_>>()
+        };
+        let row = |version: &str, own, failed| (version.to_owned(), own, 90.0, failed);
+        let expected = [row("2.0.0", 60.0, 90.0), row("1.0.0", 30.0, 90.0)];
+        assert_eq!(rates(90), expected);
+        // Never more than there are.
+        assert_eq!(rates(95), expected);
+        assert_eq!(rates(9)[0], row("2.0.0", 60.0, 9.0));
     }
 
     #[test]

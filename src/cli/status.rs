@@ -192,7 +192,7 @@ fn head(status: &Status) -> String {
 }
 
 fn endpoint(endpoint: &Endpoint) -> Row<'_> {
-    let mut state = Cow::Borrowed(&*endpoint.state);
+    let mut state = endpoint.condition();
     if let Some(millis) = endpoint.ejected_for_ms {
         let left = Duration::from_secs(millis.div_ceil(1000));
         state = format!("{state} for {}", humantime::format_duration(left)).into();

@@ -9,15 +9,18 @@ pub(super) fn wrong(
     rollouts: &[Rollout],
     certificates: &[CertificateExpiry],
 ) -> Vec<String> {
-    let mut all = Vec::new();
+    let failing = ready.failing.as_deref().unwrap_or_default();
     let reasons = ready.reasons.iter().flatten();
+    let reasons = reasons.filter(|it| !failing.contains(it));
+    let mut all = Vec::new();
     if ready.ready {
-        all.extend(pools.iter().filter_map(unable));
+        all.extend_from_slice(failing);
         all.extend(reasons.map(|reason| format!("degraded: {reason}")));
     } else {
         all.extend(reasons.map(|reason| format!("not ready: {reason}")));
-        all.extend(pools.iter().filter_map(unable));
+        all.extend_from_slice(failing);
     }
+    all.extend(pools.iter().filter_map(in_panic));
     all.extend(certificates.iter().filter_map(expiring));
     all.extend(pools.iter().filter_map(broken));
     all.extend(pools.iter().filter_map(shrunk));
@@ -26,16 +29,10 @@ pub(super) fn wrong(
     all
 }
 
-/// A pool without an endpoint that can serve.
-fn unable(pool: &Pool) -> Option<String> {
+fn in_panic(pool: &Pool) -> Option<String> {
     let name = &pool.name;
-    if pool.panic {
-        return Some(format!(
-            "pool {name}: too few endpoints are healthy, health is ignored"
-        ));
-    }
-    let none = !pool.endpoints.iter().any(|it| it.eligible);
-    none.then(|| format!("pool {name}: no endpoint can serve"))
+    let words = format!("pool {name}: too few endpoints are healthy, health is ignored");
+    pool.panic.then_some(words)
 }
 
 fn broken(pool: &Pool) -> Option<String> {
@@ -53,8 +50,8 @@ fn shrunk(pool: &Pool) -> Option<String> {
         return None;
     }
     let (name, count, all) = (&pool.name, out.len(), pool.endpoints.len());
-    let state = first.state.replace('_', " ");
-    let why = first.down.as_deref().or(first.cause.as_deref());
+    let state = first.condition();
+    let why = first.cause.as_deref().filter(|_| first.down.is_none());
     let why = why.map_or_else(String::new, |why| format!(": {why}"));
     let address = &first.address;
     Some(format!(
@@ -153,6 +150,7 @@ mod tests {
         Ready {
             ready,
             reasons: Some(reasons.iter().map(|it| (*it).to_owned()).collect()),
+            failing: Some(Vec::new()),
         }
     }
 
@@ -170,12 +168,12 @@ mod tests {
             pool(&[("healthy", true), ("ejected", false)]),
         ];
         let certificates = [certificate(-1), certificate(3600)];
-        let all = wrong(
-            &ready(true, &["the last reload was refused"]),
-            &pools,
-            &[],
-            &certificates,
-        );
+        let cannot = "pool app: no endpoint can serve".to_owned();
+        let told = Ready {
+            failing: Some(vec![cannot.clone()]),
+            ..ready(true, &["the last reload was refused", &cannot])
+        };
+        let all = wrong(&told, &pools, &[], &certificates);
         let heads: Vec<&str> = all.iter().map(|it| it.split(',').next().unwrap()).collect();
         assert_eq!(
             heads,

@@ -33,6 +33,8 @@ struct Inner {
     last_reload: Option<ReloadReport>,
     /// Parts of the process that have ended or do not respond.
     troubles: Vec<Trouble>,
+    /// Pools, routes and limits that fail requests, the worst first.
+    failing: Vec<String>,
     /// Settings that only a restart would change.
     held: Held,
     /// The process that this one took over from, until it has ended.
@@ -82,6 +84,7 @@ impl Board {
                 degraded,
                 last_reload: None,
                 troubles: Vec::new(),
+                failing: Vec::new(),
                 held: Held::default(),
                 texts: None,
                 registrations: HashMap::new(),
@@ -175,6 +178,15 @@ impl Board {
 
     pub(crate) fn set_troubles(&self, troubles: Vec<Trouble>) {
         self.lock().troubles = troubles;
+    }
+
+    /// Lines about requests that fail.
+    pub(crate) fn failing(&self) -> Vec<String> {
+        self.lock().failing.clone()
+    }
+
+    pub(crate) fn set_failing(&self, lines: Vec<String>) {
+        self.lock().failing = lines;
     }
 
     /// Notes the result of a reload; a success ends a degraded state.

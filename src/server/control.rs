@@ -23,6 +23,7 @@ use super::{
     descriptors,
     discovery::{Discoveries, ask_first},
     drain, errand,
+    failing::Failing,
     file_watch::Told,
     keeper::Keeper,
     maintenance::{Maintenance, Switch},
@@ -100,6 +101,8 @@ pub(crate) struct Control {
     pub(super) cache_disks: CacheDisks,
     /// Pools that ignore health.
     pub(super) panics: Panics,
+    /// Pools and routes that fail.
+    pub(super) failing: Failing,
     pub(super) admin: Option<AdminControl>,
     /// The address of its socket as it is written, and the socket, to pass it on.
     pub(super) admin_offer: Option<(BindAddress, Arc<AdminOffer>)>,
@@ -159,6 +162,7 @@ impl Control {
             strains: Strains::default(),
             cache_disks: CacheDisks::default(),
             panics: Panics::default(),
+            failing: Failing::default(),
             admin: None,
             admin_offer: None,
             metrics: MetricsListener::default(),

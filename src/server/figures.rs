@@ -55,6 +55,13 @@ pub(super) fn read(metrics: &Metrics) -> Figures {
             *attempts_failed.entry(pool.to_string()).or_default() += count;
         }
     }
+    for (labels, count) in metrics.totals(&names::ENDPOINT_REQUESTS_TOTAL) {
+        if let [pool, _, class] = &*labels
+            && &**class == "5xx"
+        {
+            *attempts_failed.entry(pool.to_string()).or_default() += count;
+        }
+    }
     Figures {
         taken: Instant::now(),
         routes,

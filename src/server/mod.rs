@@ -19,6 +19,7 @@ mod disk;
 mod drain;
 mod errand;
 mod expiry;
+mod failing;
 mod figures;
 mod file_watch;
 mod keeper;

@@ -47,6 +47,11 @@ impl Control {
         }
         rate_store::tell(&snapshot, &self.events, &mut self.gauges);
         self.panics.tell(&snapshot, changed, &mut self.gauges);
+        let metrics = &self.shared.metrics;
+        let failing = self.failing.look(&snapshot, metrics, changed, &self.events);
+        if let Some(lines) = failing {
+            self.board.set_failing(lines);
+        }
         self.gauges.concurrency(&snapshot.routes);
         for cache in snapshot.routes.iter().filter_map(|it| it.filters.cache()) {
             cache.start();

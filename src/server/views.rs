@@ -17,6 +17,7 @@ use crate::{
     semantics::date::unix_seconds,
     state::{Action, ExplainedRate, Route, Shadow, Snapshot},
     upstream::{
+        condition::Condition,
         discovery::SourceSpec,
         endpoint::Standing,
         pool::{Origin, Pool, ViewIndex},
@@ -98,6 +99,7 @@ impl<'s> PoolViews<'s> {
             let labels = [&*pool.name, &*endpoint.label].map(Box::from);
             let picks = self.picks.get(labels.as_slice()).copied();
             let left = |until: Instant| until.saturating_duration_since(now).as_millis();
+            let condition = Condition::of(endpoint, view, panic);
             model::Endpoint {
                 address: endpoint.label.to_string(),
                 source: origin.word(&endpoint.label).to_owned(),
@@ -107,7 +109,8 @@ impl<'s> PoolViews<'s> {
                 },
                 absent: absent.contains(&endpoint.label),
                 state: view.state.word().to_owned(),
-                eligible: (view.eligible && endpoint.is_up()) || (panic && view.state.is_enabled()),
+                eligible: condition.serves,
+                condition: condition.words.into_owned(),
                 cause: view.cause.as_ref().map(ToString::to_string),
                 ejected_for_ms: view
                     .ejected_until

@@ -10,6 +10,8 @@
 pub mod acquire;
 mod bound;
 #[doc(hidden)]
+pub mod condition;
+#[doc(hidden)]
 pub mod connect;
 #[doc(hidden)]
 pub mod consul;

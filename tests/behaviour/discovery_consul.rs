@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::discovery::{Load, addresses, at, becomes, pool};
-use crate::harness::{Act, Backend, Consul, Proxy, Relay, Settings, eventually, identity};
+use crate::harness::{Act, Backend, Consul, Proxy, Relay, Settings, command, eventually, identity};
 
 /// A pool of the instances of `orders`, with these keys of `consul`.
 fn text(keys: &str) -> String {
@@ -90,6 +90,17 @@ async fn instances_come_change_and_leave_under_load_without_a_failed_request() {
     // A check that fails drains the instance, one that passes again brings it back.
     consul.check("two", "fail").await;
     shows(&proxy, &two, "down", &json!("critical")).await;
+    shows(&proxy, &two, "condition", &json!("down: critical")).await;
+    for asked in [&["status"][..], &["explain", "GET", "http://a/", "--live"]] {
+        let (_, told) = command(proxy.folder(), asked);
+        let row = told.lines().find(|line| line.trim().starts_with(&at(&two)));
+        let row = row.expect("a row of the endpoint");
+        assert!(row.contains("down: critical"), "{row}");
+        assert!(
+            !row.contains("healthy") && !row.contains("may serve"),
+            "{row}"
+        );
+    }
     let seen = two.count();
     load.goes_on(100).await;
     assert_eq!(two.count(), seen, "a drained instance takes nothing new");

@@ -143,6 +143,7 @@ mod tls_client_auth;
 mod tls_openssl;
 mod tls_upstream;
 mod tls_upstream_sessions;
+mod total_failures;
 mod tracing;
 mod trailers;
 mod transforms;

@@ -15,12 +15,16 @@ pub(super) fn live(call: &ApiCall) -> Reply {
 
 /// `GET /ready`: the reasons are sent only to clients with the right to read.
 pub(super) fn ready(call: &ApiCall) -> Reply {
-    let Ready { ready, reasons } = call.shared.operations.ready();
+    let told = call.shared.operations.ready();
     let (method, headers) = (call.request.method(), call.request.headers());
     let gate = call.shared.gate.load();
     let may_read = gate.admit(Access::Read, call.peer, method, headers).is_ok();
-    let reasons = reasons.filter(|_| may_read);
-    reply::json(status(ready), &Ready { ready, reasons })
+    let shown = Ready {
+        ready: told.ready,
+        reasons: told.reasons.filter(|_| may_read),
+        failing: told.failing.filter(|_| may_read),
+    };
+    reply::json(status(shown.ready), &shown)
 }
 
 fn status(well: bool) -> StatusCode {

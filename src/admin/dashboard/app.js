@@ -114,7 +114,6 @@ function wrong(it) {
   for (const pool of it.pools) {
     if (pool.panic) all.push(["bad", t("panicIn", pool.name)]);
     if (pool.breaker && pool.breaker.state !== "closed") all.push(["bad", t("breakerIn", pool.name, word(pool.breaker.state), pool.breaker.cause || "")]);
-    if (pool.endpoints.length && !pool.endpoints.some((one) => one.eligible)) all.push(["bad", t("noneHealthy", pool.name)]);
   }
   for (const one of it.rollouts) {
     if (one.state === "waiting") all.push(["warn", t("waitingIn", one.name, one.reason)]);
@@ -122,15 +121,18 @@ function wrong(it) {
   }
   // Of a fault in a file the message and the place; the rest is among the events.
   const short = (reason) => reason.split("\n").filter((line, at) => at === 0 || line.includes("-->")).join(" ");
-  const reasons = (it.ready.reasons || []).map((reason) => [it.ready.ready ? "warn" : "bad", short(reason)]);
+  const failing = it.ready.failing || [];
+  const tone = (reason) => (it.ready.ready && !failing.includes(reason) ? "warn" : "bad");
+  const reasons = (it.ready.reasons || []).map((reason) => [tone(reason), short(reason)]);
   return [...reasons, ...all].sort((a, b) => (a[0] === b[0] ? 0 : a[0] === "bad" ? -1 : 1));
 }
 
 function frame() {
   const it = state.overview;
   const pill = $("state");
+  const fails = it.ready.ready && (it.ready.failing || []).length > 0;
   const doubtful = it.status.state === "running" && (it.ready.reasons || []).length > 0;
-  const name = it.ready.ready ? (doubtful ? "degraded" : it.status.state) : it.status.state === "draining" ? "draining" : "notReady";
+  const name = fails && it.status.state !== "draining" ? "failing" : it.ready.ready ? (doubtful ? "degraded" : it.status.state) : it.status.state === "draining" ? "draining" : "notReady";
   say(pill, t(name));
   mark(pill, "class", `pill ${name === "running" ? "good" : name === "degraded" ? "warn" : "bad"}`);
   keyed($("alerts"), wrong(it), ([tone, text]) => tone + text, ([tone, text]) => ({

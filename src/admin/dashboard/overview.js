@@ -63,8 +63,9 @@ function trafficColumns(name, rate) {
   return [
     { title: t("perSecondShort"), number: true, show: (cell, it) => say(cell, number(it.per_second)) },
     { title: t("failed"), number: true, show(cell, it) {
+      // Failures are known of a pool, not of each version.
       const failed = it.failed_per_second ?? it.pool_failed_per_second;
-      say(cell, part(failed, it.per_second + (it.failed_per_second === undefined ? failed : 0)));
+      say(cell, part(failed, it.pool_per_second ?? it.per_second));
       mark(cell, "class", failed > 0 ? "number bad" : "number");
     } },
     ...["p50", "p90", "p99"].map((q) => ({ title: q, number: true, show: (cell, it) => say(cell, ms(it.latency[`${q}_ms`])) })),
@@ -92,7 +93,8 @@ function routes() {
 function showState(cell, it) {
   const [tone, sign] = it.eligible && it.state === "healthy" ? ["good", "●"]
     : it.eligible ? ["warn", "◐"] : ["bad", "○"];
-  let text = it.down ? t("down") : word(it.state);
+  const own = it.state.replaceAll("_", " ");
+  let text = (it.condition || own) === own ? word(it.state) : it.condition;
   if (it.ejected_for_ms !== null && it.ejected_for_ms !== undefined) text += ` ${t("for", Math.ceil(it.ejected_for_ms / 1000))}`;
   if (it.starts_for_ms) text += ` · ${t("slowStart", Math.ceil(it.starts_for_ms / 1000))}`;
   say(cell, `${sign} ${text}`);
@@ -115,7 +117,7 @@ function endpoints(pool, act) {
     { title: t("inFlight"), number: true, show: (cell, it) => say(cell, it.in_flight === null ? "–" : number(it.in_flight)) },
     { title: t("perSecondShort"), number: true, show: (cell, it) => say(cell, number(series(rate(it)).at(-1) || 0)) },
     { title: t("ejections"), number: true, show: (cell, it) => say(cell, number(it.ejections)) },
-    { title: t("cause"), show(cell, it) { say(cell, it.down || it.cause || "–"); mark(cell, "class", "cause"); } },
+    { title: t("cause"), show(cell, it) { say(cell, it.cause || "–"); mark(cell, "class", "cause"); } },
     { title: t("trend"), begin(cell, it) {
       cell.line = spark(`${it.address}: ${t("perSecond")}, ${t("trend")}`);
       cell.append(cell.line.root);

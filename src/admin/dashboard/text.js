@@ -25,6 +25,7 @@ linkLost|No connection to the proxy; what is shown is old. Trying again.|与代�
 starting|Measuring for a second …|正在采样……
 running|running|运行中
 degraded|degraded|降级
+failing|requests fail|请求失败
 draining|draining|排空中
 notReady|not ready|未就绪
 perSecond|requests per second|每秒请求数
@@ -98,7 +99,6 @@ panicIn|pool {0}: too few endpoints are healthy, health is ignored|上游池 {0}
 breakerIn|pool {0}: the breaker is {1}: {2}|上游池 {0}：熔断器{1}：{2}
 waitingIn|rollout {0} waits for you: {1}|灰度发布 {0} 等待处理：{1}
 rolledBackIn|rollout {0} was rolled back: {1}|灰度发布 {0} 已回滚：{1}
-noneHealthy|pool {0}: no endpoint can serve|上游池 {0}：没有可用端点
 pause|Pause|暂停
 resume|Resume|继续
 promote|Promote|推进

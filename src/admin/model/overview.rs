@@ -60,9 +60,12 @@ pub struct Attempts {
     pub pool: String,
     /// Version of the endpoints; empty for those without one.
     pub version: String,
-    /// Attempts a second that brought a response head.
+    /// Attempts a second that ended, well or not.
     pub per_second: f64,
-    /// Attempts a second, of all versions of the pool, that brought none.
+    /// Those of all versions of the pool.
+    #[serde(default)]
+    pub pool_per_second: f64,
+    /// Those of all versions of the pool that brought no response head, or one with 5xx.
     pub pool_failed_per_second: f64,
     /// Their latencies, from the start of the attempt to the response head.
     pub latency: Latency,

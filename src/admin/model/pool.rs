@@ -1,6 +1,6 @@
 //! Pools and their endpoints.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,10 @@ pub struct Endpoint {
     pub absent: bool,
     /// State of its health, as one word.
     pub state: String,
+    /// Its condition in words: the state, or what else keeps requests away, such as `down: critical`
+    /// or `weight 0`.
+    #[serde(default)]
+    pub condition: String,
     /// True if it may be picked now.
     pub eligible: bool,
     /// Reason for its state.
@@ -129,6 +133,17 @@ pub struct Endpoint {
     /// Sessions that it was given in the last five to ten minutes, where the pool has sessions.
     #[serde(default)]
     pub sessions: Option<u64>,
+}
+
+impl Endpoint {
+    /// Its condition in words.
+    pub fn condition(&self) -> Cow<'_, str> {
+        // An older proxy tells only the state.
+        match &*self.condition {
+            "" => self.state.replace('_', " ").into(),
+            words => words.into(),
+        }
+    }
 }
 
 impl Pool {

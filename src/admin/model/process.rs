@@ -21,6 +21,10 @@ pub struct Ready {
     /// right to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasons: Option<Vec<String>>,
+    /// Those of the reasons that tell of requests that fail now: pools that cannot serve, routes and
+    /// pools most of whose requests fail, limits that refuse; the worst first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Vec<String>>,
 }
 
 /// Version, uptime, generation, last reload, counts.

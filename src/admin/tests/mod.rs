@@ -49,6 +49,7 @@ impl Operations for Fake {
         Ready {
             ready: false,
             reasons: Some(vec!["draining".to_owned()]),
+            failing: None,
         }
     }
     fn metrics(&self, _: Exposition) -> String {

@@ -174,13 +174,13 @@ fn endpoint(pool: &Pool, it: &Endpoint, rates: &Rates) -> Row {
         cells: vec![
             Cell::text(&*pool.name),
             Cell::text(&*it.address),
-            Cell::text(it.state.replace('_', " ")),
+            Cell::text(it.condition()),
             Cell::number(rate.copied().unwrap_or_default()),
             in_flight.map_or_else(|| Cell::text("-"), Cell::count),
             Cell::text(it.version.as_deref().unwrap_or("-")),
             Cell::count(it.weight.into()),
             Cell::count(it.ejections.into()),
-            Cell::text(it.down.as_deref().or(it.cause.as_deref()).unwrap_or("-")),
+            Cell::text(it.cause.as_deref().unwrap_or("-")),
         ],
         mood: match (it.eligible, &*it.state) {
             (true, "healthy") => Mood::Well,
@@ -223,7 +223,7 @@ fn version(it: &crate::admin::model::Attempts) -> Row {
             &it.version
         }),
         Cell::number(it.per_second),
-        Cell::number(it.pool_failed_per_second),
+        Cell::percent(it.pool_failed_per_second, it.pool_per_second),
     ];
     cells.extend(latencies(&it.latency));
     Row {
@@ -296,7 +296,7 @@ const VERSIONS: &[Column] = &[
     column("pool", 16, 0),
     column("version", 12, 0),
     column("req/s", 8, 0),
-    column("failed/s", 8, 1),
+    column("failed %", 8, 1),
     column("p50 ms", 8, 3),
     column("p90 ms", 8, 4),
     column("p99 ms", 8, 2),

@@ -37,6 +37,8 @@ impl Api {
         // A start with the last good configuration serves: it must not take a fleet out of
         // rotation.
         reasons.extend(self.board.degraded());
+        let hurt = self.board.failing();
+        reasons.extend_from_slice(&hurt);
         // The last good list stays in use.
         let snapshot = self.shared.snapshot();
         let sources = snapshot.pools.iter().filter(|it| it.discovery.is_some());
@@ -88,6 +90,7 @@ impl Api {
         Ready {
             ready,
             reasons: Some(reasons),
+            failing: Some(hurt),
         }
     }
 }

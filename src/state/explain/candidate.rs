@@ -8,6 +8,7 @@ use super::HealthKnown;
 use crate::{
     state::Snapshot,
     upstream::{
+        condition::Condition,
         endpoint_set::meets,
         picker::EndpointIndex,
         pool::{Origin, PoolIndex, ViewIndex},
@@ -31,7 +32,7 @@ pub struct ExplainedCandidate {
     pub zone: Option<String>,
     /// Its priority; 0 goes first.
     pub priority: u32,
-    /// State of its health, if known.
+    /// Its condition in words, if known: the state of its health, or what else keeps requests away.
     pub health: Option<String>,
     /// Reason why it would not be picked, if so.
     pub skipped: Option<String>,
@@ -54,26 +55,30 @@ pub(super) fn candidates(
         .map(|(place, endpoint)| {
             let place = EndpointIndex(place);
             let tier = tiers.iter().position(|tier| tier.contains(&place));
-            let eligible = match known {
-                HealthKnown::Yes => {
-                    picture.is_eligible(place) || (panic && picture.is_enabled(place))
-                }
+            let view = picture
+                .endpoint(place)
+                .filter(|_| known == HealthKnown::Yes);
+            let condition = view.map(|view| Condition::of(endpoint, view, panic));
+            let eligible = match &condition {
+                Some(condition) => condition.serves,
                 // No check has run, and none has failed.
-                HealthKnown::No => true,
+                None => endpoint.share() > 0,
             };
-            let eligible = eligible && endpoint.weight > 0;
-            let skipped = match (tier, eligible) {
+            let skipped = match (tier, &condition) {
                 (None, _) => Some("its version does not meet the route's requirement".to_owned()),
                 _ if !meets(wanted, endpoint) => {
                     Some("its version is not the one that the request asks for".to_owned())
                 }
-                (Some(_), false) if endpoint.weight == 0 => Some("its weight is 0".to_owned()),
-                (Some(_), false) => picture.endpoint(place).map(|view| match &view.cause {
-                    Some(cause) => format!("{}: {cause}", view.state.word()),
-                    None => view.state.word().to_owned(),
-                }),
-                (Some(0), true) => None,
-                (Some(_), true) => Some("only when nobody preferred can serve".to_owned()),
+                (Some(0), _) if eligible => None,
+                (Some(_), _) if eligible => Some("only when nobody preferred can serve".to_owned()),
+                (Some(_), None) => Some("its weight is 0".to_owned()),
+                (Some(_), Some(condition)) => {
+                    let cause = view.filter(|view| !view.eligible);
+                    Some(match cause.and_then(|view| view.cause.as_ref()) {
+                        Some(cause) => format!("{}: {cause}", condition.words),
+                        None => condition.words.to_string(),
+                    })
+                }
             };
             ExplainedCandidate {
                 endpoint: endpoint.label.to_string(),
@@ -82,12 +87,7 @@ pub(super) fn candidates(
                 version: endpoint.version_label.as_deref().map(str::to_owned),
                 zone: endpoint.zone.as_deref().map(str::to_owned),
                 priority: endpoint.priority,
-                health: match known {
-                    HealthKnown::Yes => picture
-                        .endpoint(place)
-                        .map(|view| view.state.word().to_owned()),
-                    HealthKnown::No => None,
-                },
+                health: condition.map(|it| it.words.into_owned()),
                 skipped,
             }
         })

@@ -1,0 +1,92 @@
+//! Condition of an endpoint in words: the same in `status`, `top`, `explain`, `/pools`, the
+//! dashboard and the messages about a pool.
+
+use std::borrow::Cow;
+
+use super::{
+    endpoint::{Endpoint, Standing},
+    health::EndpointView,
+};
+
+/// Condition of an endpoint of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Its state, or what else keeps new requests away.
+    pub words: Cow<'static, str>,
+    /// True if it may get new requests.
+    pub serves: bool,
+}
+
+impl Condition {
+    /// Tells the condition of an endpoint; `in_panic` if its pool ignores health.
+    pub fn of(endpoint: &Endpoint, view: &EndpointView, in_panic: bool) -> Self {
+        let state = match view.state.word() {
+            "ejected_by_operator" => "ejected by operator",
+            word => word,
+        };
+        let out = |words: Cow<'static, str>| Self {
+            words,
+            serves: false,
+        };
+        match &endpoint.standing {
+            _ if !view.state.is_enabled() => out(state.into()),
+            Standing::Down(why) => out(format!("down: {why}").into()),
+            Standing::Up if endpoint.weight == 0 && view.eligible => out("weight 0".into()),
+            Standing::Up if endpoint.weight == 0 => out(format!("{state}, weight 0").into()),
+            Standing::Up => Self {
+                words: state.into(),
+                serves: view.eligible || in_panic,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{config::value::EndpointAddress, upstream::health::EndpointState};
+
+    #[test]
+    fn an_endpoint_that_gets_nothing_says_why_whatever_its_health() {
+        use EndpointState::{Draining, EjectedByOperator, Healthy, Unhealthy};
+        let address = EndpointAddress::parse("10.0.0.1:80", Path::new("/")).unwrap();
+        for (weight, down, state, in_panic, words, serves) in [
+            (1, None, Healthy, false, "healthy", true),
+            (1, None, Unhealthy, false, "unhealthy", false),
+            (1, None, Unhealthy, true, "unhealthy", true),
+            (0, None, Healthy, false, "weight 0", false),
+            (0, None, Unhealthy, true, "unhealthy, weight 0", false),
+            (1, Some("critical"), Healthy, true, "down: critical", false),
+            (1, Some("critical"), Draining, false, "draining", false),
+            (
+                0,
+                None,
+                EjectedByOperator,
+                true,
+                "ejected by operator",
+                false,
+            ),
+        ] {
+            let endpoint = Endpoint {
+                weight,
+                standing: down.map_or(Standing::Up, |why| Standing::Down(why.into())),
+                ..Endpoint::new(address.clone(), None)
+            };
+            let view = EndpointView {
+                address: "10.0.0.1:80".into(),
+                state,
+                eligible: state == Healthy,
+                cause: None,
+                ejected_until: None,
+                overdue: false,
+                ejections: 0,
+                recovered: None,
+            };
+            let words = Cow::Borrowed(words);
+            let told = Condition::of(&endpoint, &view, in_panic);
+            assert_eq!(told, Condition { words, serves });
+        }
+    }
+}
