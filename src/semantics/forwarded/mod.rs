@@ -152,9 +152,15 @@ pub fn client_scheme(
         }
         None => None,
     };
+    // Some proxies say of a WebSocket that it is one.
+    let is = |scheme: &[u8], names: [&str; 2]| {
+        names
+            .iter()
+            .any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()))
+    };
     match said {
-        Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Scheme::Https,
-        Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => Scheme::Http,
+        Some(scheme) if is(scheme, ["https", "wss"]) => Scheme::Https,
+        Some(scheme) if is(scheme, ["http", "ws"]) => Scheme::Http,
         _ => own,
     }
 }

@@ -269,6 +269,8 @@ fn scheme_and_host_are_read_from_either_way_to_say_them() {
             Some("b"),
         ),
         (&[("forwarded", "for=1.1.1.1")], Scheme::Http, None),
+        (&[("x-forwarded-proto", "wss")], Scheme::Https, None),
+        (&[("x-forwarded-proto", "ws")], Scheme::Http, None),
     ] {
         let request = headers(lines);
         let found = client_scheme(Scheme::Http, Trust::Trusted, &proxies, &request);
