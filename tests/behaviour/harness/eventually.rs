@@ -12,11 +12,23 @@ use tokio::time::{Instant, sleep, timeout};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Asks until the answer is `Some`, and panics with `what` after the deadline.
-pub(crate) async fn eventually<T, F>(what: impl Display, mut ask: impl FnMut() -> F) -> T
+pub(crate) async fn eventually<T, F>(what: impl Display, ask: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    let end = Instant::now() + DEADLINE;
+    eventually_in(DEADLINE, what, ask).await
+}
+
+/// The same with another deadline.
+pub(super) async fn eventually_in<T, F>(
+    time: Duration,
+    what: impl Display,
+    mut ask: impl FnMut() -> F,
+) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + time;
     loop {
         if let Some(value) = ask().await {
             return value;
@@ -24,7 +36,7 @@ where
         assert!(
             Instant::now() < end,
             "not within {}s: {what}",
-            DEADLINE.as_secs()
+            time.as_secs()
         );
         sleep(PAUSE).await;
     }

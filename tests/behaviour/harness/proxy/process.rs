@@ -6,11 +6,15 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::{CONFIG, LOG, Proxy};
-use crate::harness::{command::binary, eventually::eventually};
+use crate::harness::{
+    command::binary,
+    eventually::{eventually, eventually_in},
+};
 
 impl Proxy {
     /// Sends a signal.
@@ -67,7 +71,7 @@ impl Proxy {
         for process in self.others() {
             let _ = kill_process(process, Signal::TERM);
         }
-        eventually("all processes end", || async {
+        eventually_in(EXIT, "all processes end", || async {
             let is_zombie = |pid: &Pid| {
                 let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid()));
                 stat.is_ok_and(|stat| stat.contains(") Z "))
@@ -164,7 +168,7 @@ impl Proxy {
     /// Waits until the process has ended.
     pub(crate) async fn exited(&mut self) -> ExitStatus {
         let child = RefCell::new(&mut self.child);
-        eventually("the proxy ends", || async {
+        eventually_in(EXIT, "the proxy ends", || async {
             child.borrow_mut().try_wait().expect("a child")
         })
         .await
@@ -222,3 +226,7 @@ pub(super) fn spawn(mut command: Command, stderr: Option<OwnedFd>) -> Child {
     }
     command.spawn().expect("the binary starts")
 }
+
+/// Longer than a shutdown may take: the waits for requests, services, workers and log have bounds
+/// of their own, whose sum is some 15 s.
+const EXIT: Duration = Duration::from_secs(30);
