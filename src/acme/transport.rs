@@ -119,3 +119,22 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const BODY_MAX: usize = 256 << 10;
 /// Maximum number of hosts of one CA.
 const ORIGINS_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::now();
+        let hour = Duration::from_secs(3600);
+        let later = time(" 3600 ").unwrap().duration_since(now).unwrap();
+        assert!((hour..hour * 2).contains(&later));
+        let date = time("Fri, 31 Dec 1999 23:59:59 GMT").unwrap();
+        assert!(date < now);
+        for wrong in ["", "-1", "soon", "18446744073709551616"] {
+            assert_eq!(time(wrong), None, "{wrong}");
+        }
+        assert_eq!(time("18446744073709551615"), None);
+    }
+}

@@ -99,5 +99,13 @@ async fn a_reload_that_adds_a_name_orders_a_certificate_and_keeps_the_old_one_me
     proxy.reload(&text(&shop(&pebble))).await;
     assert_eq!(shown(&proxy, "shop.test").await.unwrap(), before);
     assert_eq!(pebble.orders(), 2);
+    // The CA is told of another contact.
+    let changes = pebble.changes();
+    let third = both
+        .replace("ops@", "others@")
+        .replace("new.test", "third.test");
+    proxy.reload(&text(&third)).await;
+    is_served(&proxy, "web", "third.test", &pebble).await;
+    assert!(pebble.changes() > changes);
     proxy.finish().await;
 }

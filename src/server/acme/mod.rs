@@ -1,8 +1,8 @@
 //! Orders certificates from CAs, and renews them in time (ACME, RFC 8555).
 //!
 //! A service of control. It looks every half second at what the snapshot asks for; work on disk and
-//! with a CA is done in a task for each certificate, so that a CA that does not answer holds up
-//! nothing else, neither another certificate nor a reload nor the end of the process. What is issued
+//! with a CA is done in tasks, one order at a time for each directory, so that a CA that does not
+//! answer holds up nothing else, neither another CA nor a reload nor the end of the process. What is issued
 //! is written to a file; the watch on certificates takes it up from there like any other.
 //!
 //! Owns the seats of the certificates. What outlives a reload is in the registry, what outlives the
@@ -12,7 +12,13 @@ mod job;
 mod plan;
 mod seat;
 
-use std::{collections::HashMap, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -70,9 +76,11 @@ async fn follow(shared: Arc<SharedState>, tools: Rc<Tools>, stop: Stop) -> Ended
             false => wanted(&shared.snapshot()),
         };
         seats.retain(|file, _| wanted.contains_key(file));
+        let ordering = seats.values().filter_map(Seat::ordering);
+        let mut ordering: HashSet<PathBuf> = ordering.map(Path::to_owned).collect();
         for (file, certificate) in wanted {
             let seat = seats.entry(file).or_insert_with(|| Seat::new(&certificate));
-            seat.look(&certificate, &tools);
+            seat.look(&certificate, &mut ordering, &tools);
         }
     }
 }

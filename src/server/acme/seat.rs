@@ -1,6 +1,8 @@
 //! One certificate: its plan, the work under way, and what is told of it.
 
 use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -59,8 +61,20 @@ impl Seat {
         }
     }
 
-    /// Takes the result of the work that has ended, and begins what is due.
-    pub(super) fn look(&mut self, certificate: &AcmeCertificate, tools: &Rc<Tools>) {
+    /// Returns the folder of the directory that it is being ordered from.
+    pub(super) fn ordering(&self) -> Option<&Path> {
+        let work = self.work.as_ref().filter(|it| it.step == Step::Order);
+        work.map(|_| self.order.folder.as_path())
+    }
+
+    /// Takes the result of the work that has ended, and begins what is due; an order only if there
+    /// is none from the same directory among `ordering`.
+    pub(super) fn look(
+        &mut self,
+        certificate: &AcmeCertificate,
+        ordering: &mut HashSet<PathBuf>,
+        tools: &Rc<Tools>,
+    ) {
         let now = unix_s(SystemTime::now());
         if *self.order != certificate.order {
             // Changed settings may mend what failed.
@@ -81,7 +95,8 @@ impl Seat {
             self.take(done, now, tools);
         }
         let step = self.plan.step(now);
-        if step != Step::Wait {
+        let is_free = step != Step::Order || ordering.insert(self.order.folder.clone());
+        if step != Step::Wait && is_free {
             self.begin(step, tools);
         }
         certificate.standing.set(self.status());
@@ -89,8 +104,11 @@ impl Seat {
 
     fn begin(&mut self, step: Step, tools: &Rc<Tools>) {
         if step == Step::Order {
-            let names = self.order.label();
-            tracing::info!(names, ca = %self.order.directory, "a certificate is ordered");
+            let (names, ca) = (self.order.label(), &self.order.directory);
+            match self.plan.attempts.failures {
+                0 => tracing::info!(names, %ca, "a certificate is ordered"),
+                failures => tracing::debug!(names, %ca, failures, "a certificate is ordered again"),
+            }
         }
         let (order, used) = (Arc::clone(&self.order), self.plan.held.clone());
         let tools = Rc::clone(tools);
@@ -183,7 +201,7 @@ impl Seat {
         let next = u64::try_from(self.plan.next()).ok().filter(|at| *at > 0);
         Status {
             expires: self.plan.held.as_ref().map(|held| held.expires),
-            ordering: self.work.as_ref().is_some_and(|it| it.step == Step::Order),
+            ordering: self.ordering().is_some(),
             next: next.map(|at| UNIX_EPOCH + Duration::from_secs(at)),
             failures: attempts.failures,
             error: (attempts.failures > 0).then(|| attempts.error.clone()),

@@ -143,7 +143,13 @@ impl Pebble {
 
     /// Number of orders placed so far.
     pub(crate) fn orders(&self) -> usize {
-        self.log().matches("POST /order-plz").count()
+        // Not the requests: it refuses some on purpose, to be asked again.
+        self.log().matches("Added order ").count()
+    }
+
+    /// Number of requests to change a contact so far.
+    pub(crate) fn changes(&self) -> usize {
+        self.log().matches("POST /my-account/").count()
     }
 
     /// Its log so far.
