@@ -1,6 +1,7 @@
-//! Configurations of nginx and Caddy that are written anew by `import`: the proxy then answers as
-//! they do, side by side where they are installed.
+//! Configurations of nginx, HAProxy and Caddy that are written anew by `import`: the proxy then
+//! answers as they do, side by side where they are installed.
 
+mod closed;
 mod traefik;
 
 use std::{

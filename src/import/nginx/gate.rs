@@ -160,6 +160,8 @@ fn of_variable(variable: &str, sign: &str, value: &str) -> Kept {
                 false => one("methods", quoted_list(fitting)),
             }
         }
+        // HTTP/2 has no such field.
+        "http_host" if sign != "=" => return Kept::Unknown,
         "remote_addr" if sign == "=" => one("source", quoted_list([value])),
         "ssl_client_verify" if (sign, value) == ("=", "SUCCESS") => one(
             "client_certificate.subject",

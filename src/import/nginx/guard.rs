@@ -62,6 +62,11 @@ pub(super) fn closes(directive: &Directive) -> Option<&'static str> {
         let inner = super::blocks(directive.inner());
         return inner.into_iter().any(refuses).then_some(CONDITION);
     }
+    if directive.name == "include" {
+        let is_missing = !super::included::is_needless(directive.first())
+            && !directive.first().contains(['*', '?', '[']);
+        return is_missing.then_some(MISSING);
+    }
     match advice(&directive.name) {
         Advice::Closes(_) if directive.first() == "off" => None,
         Advice::Closes(why) => Some(why),
@@ -85,6 +90,8 @@ pub(super) fn is_harmless(name: &str) -> bool {
 }
 
 pub(super) const CONDITION: &str = "a route of its own with the condition as hosts, methods, headers, cookies, query or source, and respond = { status = 403 }; or access = { methods = [], deny = [] }";
+
+const MISSING: &str = "what the file says may keep clients out: copy it to where the line says and import again, or remove the line";
 
 /// Directives that keep nobody out.
 const HARMLESS: [&str; 58] = [
@@ -148,8 +155,9 @@ const HARMLESS: [&str; 58] = [
     "zone",
 ];
 /// Beginnings of the names of directives that keep nobody out.
-const HARMLESS_KINDS: [&str; 62] = [
+const HARMLESS_KINDS: [&str; 75] = [
     "access_log",
+    "acme_",
     "add_",
     "addition_",
     "aio",
@@ -174,10 +182,16 @@ const HARMLESS_KINDS: [&str; 62] = [
     "image_filter",
     "index",
     "js_body_",
+    "js_context_",
+    "js_engine",
+    "js_fetch_",
     "js_header_",
     "js_import",
     "js_path",
+    "js_periodic",
+    "js_preload_",
     "js_set",
+    "js_shared_",
     "js_var",
     "keepalive",
     "large_client_",
@@ -187,13 +201,17 @@ const HARMLESS_KINDS: [&str; 62] = [
     "lingering_",
     "listen",
     "log_",
+    "lua_",
     "memcached_",
     "more_",
     "mp4",
+    "nchan_",
     "open_",
     "opentracing",
     "otel",
     "output_",
+    "pagespeed",
+    "perl_",
     "postpone_",
     "proxy_",
     "quic",
@@ -201,10 +219,12 @@ const HARMLESS_KINDS: [&str; 62] = [
     "scgi_",
     "send_",
     "session_log",
+    "spdy_",
     "ssi_",
     "ssl_",
     "sub_filter",
     "subrequest_",
+    "subs_filter",
     "tcp_",
     "userid",
     "uwsgi_",

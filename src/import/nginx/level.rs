@@ -94,7 +94,8 @@ impl<'a> Level<'a> {
             }
             let inherits = |it: &Directive| {
                 let is_own = OF_ONE_BLOCK.contains(&&*it.name);
-                depth == 0 || (!is_own && !nearer.contains(&*it.name))
+                let is_hidden = it.name != "include" && nearer.contains(&*it.name);
+                depth == 0 || (!is_own && !is_hidden)
             };
             let closing = self.seen.closing.borrow();
             let is_left = |it: &Directive| !self.seen.has(it) || closing.contains(&at(it));

@@ -45,6 +45,7 @@ fn a_line_that_keeps_clients_out_leaves_no_route_open_on_any_level() {
         "secure_link $arg_md5,$arg_expires;",
         "access_by_lua_block { ngx.exit(403) }",
         "rewrite_by_lua_file check.lua;",
+        "include snippets/that-are-missing.conf;",
         "modsecurity on;",
         "some_directive_of_a_module on;",
     ] {
@@ -59,6 +60,7 @@ fn a_line_that_keeps_clients_out_leaves_no_route_open_on_any_level() {
         "if ($http_user_agent ~ (?<!a)b) { return 403; }",
         "if (-f $request_filename) { return 403; }",
         "if ($scheme != https) { return 403; }",
+        "if ($http_host ~ evil) { return 403; }",
         "if ($bad) { return 444; }",
         "if ($secure_link = \"\") { rewrite ^ /login redirect; }",
         "if ($a) { set $b 1; return 503; }",
@@ -88,6 +90,8 @@ fn a_line_that_keeps_clients_out_leaves_no_route_open_on_any_level() {
 fn a_line_that_keeps_nobody_out_closes_nothing() {
     for line in [
         "proxy_buffer_size 8k;",
+        "include snippets/none-*.conf;",
+        "lua_shared_dict a 1m;",
         "proxy_some_new_setting on;",
         "log_subrequest on;",
         "send_lowat 1;",
