@@ -3,8 +3,8 @@
 //! A directive that nobody knows here may be one: only those of a table are harmless.
 
 use super::{
-    matcher::{Named, template},
-    route::split,
+    matcher::{Conditions, Named, template},
+    route::{ANSWERS, split},
     syntax::Line,
 };
 use crate::import::{
@@ -23,12 +23,7 @@ pub(super) fn gates(line: &Line, named: impl Fn(Option<&str>) -> Named) -> Optio
     let is_permanent = ["301", "308", "permanent"]
         .iter()
         .any(|it| args.last() == Some(it));
-    let named = named(matcher.as_deref());
-    let kept = match named.not {
-        Some(not) => Kept::Others(not.iter().map(|it| it.all()).collect()),
-        None if named.is_wider => Kept::Unknown,
-        None => Kept::These(named.sets.iter().map(|it| it.all()).collect()),
-    };
+    let kept = kept(&named(matcher.as_deref()));
     let has_condition = matches!(&kept, Kept::These(sets) if sets.iter().any(Vec::is_empty));
     if has_condition || (line.name() == "redir" && is_permanent && kept == Kept::Unknown) {
         // All requests have this answer, or a page has moved.
@@ -45,6 +40,53 @@ pub(super) fn gates(line: &Line, named: impl Fn(Option<&str>) -> Named) -> Optio
         answer: answer_of,
         advice: MATCHER,
     })
+}
+
+/// Returns the gate that a handler with a named matcher is for those beside it: it refuses, or what
+/// it has in it keeps clients out and its matcher has no equal.
+pub(super) fn of_handler(line: &Line, named: impl Fn(Option<&str>) -> Named) -> Option<Gate> {
+    if !is_handler(line) {
+        return None;
+    }
+    let matcher = split(line).0.filter(|it| it.starts_with('@'))?;
+    let named = named(Some(&matcher));
+    let mut answer_of = Table::default();
+    let mut refuses = |it: &Line| {
+        let (matcher, args) = split(it);
+        is_gate(it) && matcher.is_none() && answer(&mut answer_of, it, &args)
+    };
+    let kept = match &line.block[..] {
+        [only] if refuses(only) => kept(&named),
+        lines if named.is_wider && lines.iter().any(protects) => Kept::Unknown,
+        _ => return None,
+    };
+    Some(Gate {
+        line: line.source.clone(),
+        kept,
+        answer: answer_of,
+        advice: MATCHER,
+    })
+}
+
+/// Returns the requests that a matcher means.
+fn kept(named: &Named) -> Kept {
+    let all = |sets: &[Conditions]| sets.iter().map(Conditions::all).collect();
+    match &named.not {
+        Some(not) => Kept::Others(all(not)),
+        None if named.is_wider => Kept::Unknown,
+        None => Kept::These(all(&named.sets)),
+    }
+}
+
+/// Returns true for a line that keeps clients out, or has such a line in it.
+fn protects(line: &Line) -> bool {
+    let is_known = ANSWERS.contains(&line.name()) || line.name().starts_with('@');
+    let is_other = !is_known && !is_harmless(line.name());
+    is_gate(line) || is_other || (is_handler(line) && line.block.iter().any(protects))
+}
+
+fn is_handler(line: &Line) -> bool {
+    matches!(line.name(), "handle" | "handle_path" | "route")
 }
 
 /// Returns true for an answer that keeps requests from endpoints.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Translator,
-    guard::{UNKNOWN, gates, is_gate, is_harmless, is_reached},
+    guard::{UNKNOWN, gates, is_gate, is_harmless, is_reached, of_handler},
     header::header,
     matcher::{Conditions, Named},
     meeting::{Meeting, meeting, unsure},
@@ -74,6 +74,13 @@ impl Scope<'_> {
             }
         }
         own
+    }
+
+    /// Returns the gates that other handlers of a block are for a line.
+    fn handlers_before(&self, lines: &[Line], line: &Line) -> Vec<Gate> {
+        let others = lines.iter().filter(|it| !std::ptr::eq(*it, line));
+        let gates = others.filter_map(|it| of_handler(it, |name| self.named(name)));
+        gates.collect()
     }
 
     /// The conditions of a matcher.
@@ -159,6 +166,10 @@ impl Translator {
                 continue;
             };
             let mut inner = scope.clone();
+            if matcher.as_deref().is_none_or(|it| it.starts_with('@')) {
+                // Those with a path are asked before.
+                inner.gates.extend(scope.handlers_before(lines, line));
+            }
             if line.name() == "reverse_proxy" {
                 let before = |it: &Line| !scope.is_ordered || is_before(lines, it, line);
                 let fitting = own_gates.iter().filter(|(it, _)| before(it));

@@ -123,3 +123,23 @@ fn addresses_that_alone_are_let_in_are_written_as_access() {
     );
     assert_eq!(text.matches("access.").count(), 1, "{text}");
 }
+
+#[test]
+fn a_handler_that_refuses_goes_before_those_beside_it() {
+    for handler in [
+        "handle @ex {\n\t\trespond 403\n\t}",
+        "handle @ex {\n\t\tbasic_auth {\n\t\t\tu hash\n\t\t}\n\t\treverse_proxy 10.0.0.1:80\n\t}",
+        "handle @ip {\n\t\tabort\n\t}",
+        "route @ip {\n\t\terror 403\n\t}",
+    ] {
+        let text = imported(&format!(
+            ":80 {{\n\t@ex expression {{query.t}} != \"s\"\n\t@ip not remote_ip 10.0.0.0/8\n\t@tenant header X-Tenant a\n\t{handler}\n\
+             \thandle @tenant {{\n\t\treverse_proxy 10.0.0.1:80\n\t}}\n\thandle {{\n\t\treverse_proxy 10.0.0.1:80\n\t}}\n}}\n"
+        ));
+        assert_eq!(open_routes(&text), [""; 0], "{handler}\n{text}");
+    }
+    let text = imported(
+        ":80 {\n\t@ex expression true\n\thandle @ex {\n\t\treverse_proxy 10.0.0.2:80\n\t}\n\thandle {\n\t\treverse_proxy 10.0.0.1:80\n\t}\n}\n",
+    );
+    assert_eq!(open_routes(&text).len(), 1, "{text}");
+}
