@@ -64,6 +64,10 @@ pub(super) fn behind(
                 if gate.is_of_access(&mut route, sets) || route.is_closed() {
                     return vec![route];
                 }
+                if refusals.len() + sets.len() > REFUSALS_MAX {
+                    route.close(&gate.line, gate.advice);
+                    return vec![route];
+                }
                 let narrowed = sets.iter().map(|all| narrowed(&route, all, &gate.line));
                 let narrowed: Vec<(Table, Narrowed)> = narrowed.collect();
                 if narrowed.iter().any(|(_, how)| *how == Narrowed::Impossible) {
@@ -92,7 +96,7 @@ pub(super) fn behind(
         let mut open = Vec::new();
         for mut route in passing {
             let sets = match &gate.kept {
-                Kept::These(sets) if refusals.len() < REFUSALS_MAX => &sets[..],
+                Kept::These(sets) if refusals.len() + sets.len() <= REFUSALS_MAX => &sets[..],
                 _ => {
                     route.close(&gate.line, gate.advice);
                     &[]
@@ -355,6 +359,12 @@ mod tests {
         for gate in [gate(Kept::These(vec![met])), apart] {
             let made = behind(guarded.clone(), &[gate], |_| String::new());
             assert!(made.len() == 1 && !made[0].has("pool"), "{made:?}");
+        }
+        let many = (0..1000).map(|at| one("headers.x", &format!("\"{at}\"")));
+        let many: Vec<All> = many.collect();
+        for kept in [Kept::These(many.clone()), Kept::Others(many)] {
+            let made = behind(guarded.clone(), &[gate(kept)], |_| String::new());
+            assert!(made.len() == 1 && made[0].is_closed());
         }
         let closed = behind(guarded, &[gate(Kept::Unknown)], |_| String::new());
         assert!(closed[0].is_closed());

@@ -39,7 +39,10 @@ impl<'a> Translator<'a> {
                 self.made.forget(&own);
                 self.rewrite(table, line);
             } else if own.has("path_regex") {
-                // Other paths of the location go on.
+                // Other paths of the location go on. Of equal expressions the name decides.
+                if table.has("path_regex") {
+                    std::mem::swap(&mut table.name, &mut own.name);
+                }
                 self.made.routes.push(own);
             } else {
                 self.made.forget(&own);
@@ -161,10 +164,12 @@ impl<'a> Translator<'a> {
             "^" | "^/" | ".*" | "^.*$" | "^/.*$" | "^(.*)$" | "^/(.*)$" | "(.*)"
         );
         if !takes_all {
-            if table.has("path_regex") || regex::Regex::new(from).is_err() {
+            let narrows = |it: &str| from.starts_with(it.trim_matches(['"', '\'']));
+            let narrows = table.one("path_regex").is_none_or(narrows);
+            if !narrows || regex::Regex::new(from).is_err() {
                 return false;
             }
-            for key in ["path", "path_prefix"] {
+            for key in ["path", "path_prefix", "path_regex"] {
                 table.remove(key);
             }
             table.set(&line.source, "path_regex", quoted(from));

@@ -167,6 +167,20 @@ fn a_redirect_of_some_paths_leaves_the_rest_of_the_location_to_it() {
     assert!(text.contains("path_regex = \"^/old$\""), "{text}");
     assert_eq!(open_routes(&text), [""; 0], "{text}");
     assert!(text.contains("pool = "), "{text}");
+    let server = format!("location /a {{ rewrite ^/a/old$ /new permanent; {PASS} }}");
+    let text = imported(UPSTREAM, &server);
+    has(
+        &text,
+        &[
+            "[routes.http_8080_a]",
+            "path_regex = \"^/a/old$\"",
+            "redirect.to",
+        ],
+    );
+    has(
+        &text,
+        &["[routes.http_8080_a_2]", "path_regex = \"^/a\"", "pool"],
+    );
 }
 
 #[test]
