@@ -282,11 +282,15 @@ impl Translator {
             true => &scope.gates,
             false => &[],
         };
+        let guarded = table.clone();
         let made = &mut self.made;
-        let all = behind(table, gates, |it| {
+        let mut all = behind(table, gates, |it| {
             let name = it.name.trim_start_matches("routes.");
             format!("routes.{}", made.name("routes", name))
         });
+        for refusal in all.iter_mut().filter(|it| !it.has("pool")) {
+            refusal.append_missing(&guarded, &["headers_response"]);
+        }
         self.made.routes.extend(all);
     }
 
