@@ -34,6 +34,14 @@ struct Size {
     reloads: bool,
 }
 
+/// What is asked for; all of it where nothing is named.
+pub(crate) struct Chosen {
+    /// Names of curves.
+    pub(crate) curves: Vec<String>,
+    /// Parts of the names of features.
+    pub(crate) features: Vec<String>,
+}
+
 /// Measures every curve of our own proxy, and writes table and plots into a folder.
 ///
 /// # Errors
@@ -41,11 +49,12 @@ struct Size {
 pub(crate) fn grow(
     bench: &Bench,
     peer: &Peer,
-    only: &[String],
+    chosen: &Chosen,
     rounds: usize,
     with_instructions: bool,
     folder: &Path,
 ) -> io::Result<()> {
+    let (only, features) = (&chosen.curves, &chosen.features);
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
     let mut text = format!(
         "On {}; {}; medians of {rounds} rounds of {} s. Processor time per request, µs.\n",
@@ -67,7 +76,7 @@ pub(crate) fn grow(
         curves.push(curve);
     }
     if wanted("features") {
-        price::prices(bench, peer, rounds, with_instructions, &mut text);
+        price::prices(bench, peer, rounds, with_instructions, features, &mut text);
     }
     println!("\n{text}");
     fs::create_dir_all(folder)?;

@@ -71,6 +71,9 @@ enum Command {
         /// workers, reloads, features [default: all]
         #[arg(long = "curve", value_name = "NAME")]
         curves: Vec<String>,
+        /// Part of the name of a feature, any number of times [default: all]
+        #[arg(long = "feature", value_name = "NAME")]
+        features: Vec<String>,
         /// How often each point is measured
         #[arg(long, default_value_t = 3)]
         rounds: usize,
@@ -138,6 +141,7 @@ fn run(command: Command) -> io::Result<()> {
         Command::Growth {
             peer,
             curves,
+            features,
             rounds,
             seconds,
             instructions,
@@ -145,7 +149,8 @@ fn run(command: Command) -> io::Result<()> {
         } => {
             ours_only(&peer)?;
             let bench = Bench::new(Duration::from_secs_f64(seconds))?;
-            growth::grow(&bench, &peer, &curves, rounds, instructions, &into)
+            let chosen = growth::Chosen { curves, features };
+            growth::grow(&bench, &peer, &chosen, rounds, instructions, &into)
         }
         Command::Guard { peer, file, update } => {
             ours_only(&peer)?;

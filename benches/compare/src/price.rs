@@ -17,6 +17,7 @@ const BARE: Features = Features {
     route: "retry = false",
     pool: "ejection = false\npanic_threshold = \"0%\"",
     tables: "",
+    field: None,
     elsewhere: None,
 };
 
@@ -34,11 +35,12 @@ const fn tables(tables: &'static str) -> Features {
 
 // Nobody listens at the collector's address: the price is that of the request path.
 const NOTHING_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"0%\"\n";
+const TAIL_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"0%\"\nalways = { failed = true, slow = \"5s\" }\n";
 const LITTLE_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"1%\"\n";
 const ALL_TRACED: &str = "[tracing]\notlp = \"http://127.0.0.1:9\"\nsample = \"100%\"\n";
 
 /// Lines of the route, of the pool, or further tables; those of [`BARE`] go on where they are.
-const FEATURES: [(&str, Features); 34] = [
+const FEATURES: [(&str, Features); 39] = [
     ("nothing", BARE),
     ("retries", route("")),
     ("ejection", pool("panic_threshold = \"0%\"")),
@@ -213,6 +215,34 @@ cors = { origins = ["https://shop.example"] }"#,
             ..BARE
         },
     ),
+    (
+        "the debug header, asked for without leave",
+        Features {
+            proxy: "debug_header = { from = [\"192.0.2.0/24\"] }",
+            field: Some(("x-sluicegate-debug", "a-guess")),
+            ..BARE
+        },
+    ),
+    (
+        "the debug header, asked for with the token",
+        Features {
+            proxy: "debug_header = { token = \"0123456789abcdef\" }",
+            field: Some(("x-sluicegate-debug", "0123456789abcdef")),
+            ..BARE
+        },
+    ),
+    (
+        "access log, JSON to syslog",
+        tables("[access_log]\nsyslog = { address = \"127.0.0.1:9\" }\n"),
+    ),
+    (
+        "no figures of endpoints",
+        tables("[metrics]\nper_endpoint = 0\n"),
+    ),
+    (
+        "tracing, failed and slow ones recorded",
+        tables(TAIL_TRACED),
+    ),
     ("tracing, nothing recorded", tables(NOTHING_TRACED)),
     ("tracing, 1 % recorded", tables(LITTLE_TRACED)),
     ("tracing, all recorded", tables(ALL_TRACED)),
@@ -223,6 +253,7 @@ cors = { origins = ["https://shop.example"] }"#,
             route: "",
             pool: "",
             tables: "",
+            field: None,
             elsewhere: None,
         },
     ),
@@ -235,6 +266,8 @@ const TRIES: usize = 3;
 /// drifts by from one second to the next: their instructions say more. Without rounds only these are
 /// counted.
 ///
+/// `only` has parts of the names of those that are asked for; none: all are.
+///
 /// The last column is the price of a feature that is off: what it costs the requests of one route
 /// that another has it.
 pub(crate) fn prices(
@@ -242,11 +275,19 @@ pub(crate) fn prices(
     peer: &Peer,
     rounds: usize,
     with_instructions: bool,
+    only: &[String],
     text: &mut String,
 ) {
-    let mut measured = vec![Vec::new(); FEATURES.len()];
+    // The first line is what the others are compared with.
+    let is_asked = |at: usize, name: &str| {
+        only.is_empty() || at == 0 || only.iter().any(|only| name.contains(only.as_str()))
+    };
+    let asked = FEATURES.into_iter().enumerate();
+    let asked = asked.filter(|(at, (name, _))| is_asked(*at, name));
+    let asked: Vec<(&str, Features)> = asked.map(|(_, feature)| feature).collect();
+    let mut measured = vec![Vec::new(); asked.len()];
     for _ in 0..rounds {
-        for (at, (name, features)) in FEATURES.into_iter().enumerate() {
+        for (at, (name, features)) in asked.iter().copied().enumerate() {
             let scenario = with(features);
             match bench.measure(peer, &scenario) {
                 Ok(round) => {
@@ -281,7 +322,7 @@ pub(crate) fn prices(
         (Some(counted), Some(bare)) => format!("{:+.0}", counted - bare),
         _ => "–".to_owned(),
     };
-    for ((name, features), rounds) in FEATURES.into_iter().zip(&measured) {
+    for ((name, features), rounds) in asked.into_iter().zip(&measured) {
         let counted = count(name, features);
         let is_local = features.route != BARE.route || features.pool != BARE.pool;
         let off = is_local.then(|| count(name, elsewhere(features))).flatten();
@@ -316,10 +357,14 @@ fn elsewhere(features: Features) -> Features {
 }
 
 fn with(features: Features) -> Scenario {
+    let mut request = Request::get(128);
+    if let Some((name, value)) = features.field {
+        request.fields.push((name.to_owned(), value.to_owned()));
+    }
     let setup = Setup {
         features,
         ..Setup::default()
     };
-    let load = scenario::load(Request::get(128), 64);
+    let load = scenario::load(request, 64);
     scenario::saturate("features", "", load).with(setup)
 }

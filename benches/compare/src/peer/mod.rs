@@ -63,6 +63,8 @@ pub(crate) struct Features {
     pub(crate) route: &'static str,
     pub(crate) pool: &'static str,
     pub(crate) tables: &'static str,
+    /// Field that requests have besides those of a browser.
+    pub(crate) field: Option<(&'static str, &'static str)>,
     /// Lines of a second route and of its pool, which get no requests.
     pub(crate) elsewhere: Option<Elsewhere>,
 }
