@@ -2,6 +2,7 @@
 //!
 //! With `SCREENSHOTS=FOLDER` the tests also write pictures of what they see.
 
+mod accessible;
 mod views;
 
 use crate::harness::{

@@ -94,6 +94,7 @@ mod metrics;
 mod metrics_listener;
 mod microservices;
 mod names;
+mod observability;
 mod ocsp;
 mod outages;
 mod overload;

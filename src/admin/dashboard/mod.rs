@@ -112,6 +112,45 @@ mod tests {
     }
 
     #[test]
+    fn every_word_is_there_in_both_languages() {
+        let text = include_str!("text.js");
+        let words = text.split("const WORDS = `").nth(1).unwrap();
+        let words = words.split('`').next().unwrap().trim().lines();
+        let words: Vec<Vec<&str>> = words.map(|line| line.split('|').collect()).collect();
+        for word in &words {
+            let [key, english, chinese] = word[..] else {
+                panic!("{word:?} has not three parts");
+            };
+            assert!(![key, english, chinese].contains(&""), "{word:?}");
+            for number in 0..4 {
+                let parameter = format!("{{{number}}}");
+                let both = (english.contains(&parameter), chinese.contains(&parameter));
+                assert_eq!(both.0, both.1, "{word:?}");
+            }
+            let same = words.iter().filter(|it| it[0] == key);
+            assert_eq!(same.count(), 1, "{key}");
+        }
+        let mut used = 0;
+        for asset in ASSETS.iter().filter(|it| it.name.ends_with(".js")) {
+            for rest in asset.content.split("t(\"").skip(1) {
+                let (key, _) = rest.split_once('"').unwrap();
+                let is_key = key
+                    .bytes()
+                    .all(|it| it.is_ascii_alphanumeric() || it == b'_');
+                if is_key && !key.is_empty() && asset.name != "dom.js" {
+                    used += 1;
+                    let known = words.iter().any(|word| word[0] == key);
+                    assert!(known || NO_WORDS.contains(&key), "{}: {key}", asset.name);
+                }
+            }
+        }
+        assert!(used > 100, "{used}");
+    }
+
+    /// Texts in calls that end in `t("`, and are no words.
+    const NO_WORDS: &[&str] = &[];
+
+    #[test]
     fn nothing_comes_from_elsewhere_and_no_string_becomes_markup() {
         for asset in ASSETS {
             for forbidden in [

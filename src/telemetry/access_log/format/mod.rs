@@ -106,7 +106,9 @@ fn json(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
 fn common(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     Field::Client.write_or_dash(line, redaction, out);
     out.extend_from_slice(b" - ");
+    let start = out.len();
     Field::User.write_or_dash(line, redaction, out);
+    keep_in_column(start, out);
     out.extend_from_slice(b" [");
     Moment::new(line.time).common(out);
     out.extend_from_slice(b"] \"");
@@ -122,6 +124,23 @@ fn common(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
         out.push(b'-');
     } else {
         put_number(line.bytes_out, out);
+    }
+}
+
+/// Escapes what would end a column that has no quotes around it.
+fn keep_in_column(start: usize, out: &mut Vec<u8>) {
+    let ends = |byte: &u8| b" []".contains(byte);
+    if !out[start..].iter().any(ends) {
+        return;
+    }
+    let column = out.split_off(start);
+    for byte in column {
+        match byte {
+            b' ' => out.extend_from_slice(b"\\x20"),
+            b'[' => out.extend_from_slice(b"\\x5b"),
+            b']' => out.extend_from_slice(b"\\x5d"),
+            _ => out.push(byte),
+        }
     }
 }
 

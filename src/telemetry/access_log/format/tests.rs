@@ -249,6 +249,19 @@ fn faults_of_a_template_say_where_and_what_is_allowed() {
 }
 
 #[test]
+fn a_user_of_several_words_stays_in_its_column() {
+    let line = Line {
+        user: Some("a b [c] \"d\""),
+        ..line()
+    };
+    let text = write("common", &line, &Redaction::default());
+    assert!(
+        text.contains(" - a\\x20b\\x20\\x5bc\\x5d\\x20\\x22d\\x22 ["),
+        "{text}"
+    );
+}
+
+#[test]
 fn redacted_values_are_hidden_however_the_name_is_written() {
     let names = SecretNames::new(["page", "two words"], ["key"]);
     let redaction = Redaction::new(Arc::new(names), ["kept_back", "user_agent"]);
