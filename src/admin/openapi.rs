@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     entries::ENTRIES,
-    model::{Error, ReloadReport, UpgradeReport, UpgradeRequest},
+    model::{Error, MaintenanceRequest, Purge, ReloadReport, UpgradeReport, UpgradeRequest},
     operations::ExplainRequest,
     router::{Access, Action, Answer, Entry, Verb},
 };
@@ -79,58 +79,50 @@ fn parameters(entry: &Entry) -> Vec<Value> {
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
         })
         .collect();
-    if entry.action == Action::Connections {
-        let by = ["route", "pool", "endpoint"].map(|name| (name, "string"));
-        let by = [("generation", "integer")].into_iter().chain(by);
-        parameters.extend(by.map(
-            |(name, of_type)| json!({ "name": name, "in": "query", "schema": { "type": of_type } }),
-        ));
-    }
-    if entry.action == Action::Origins {
-        let by = [("place", "string"), ("all", "boolean")];
-        parameters.extend(by.map(
-            |(name, of_type)| json!({ "name": name, "in": "query", "schema": { "type": of_type } }),
-        ));
-    }
-    if matches!(entry.action, Action::Requests | Action::Events) {
-        let schema = json!({ "type": "integer", "minimum": 0, "maximum": 1000, "default": 100 });
-        parameters.push(json!({ "name": "last", "in": "query", "schema": schema }));
-    }
-    if entry.action == Action::Events {
-        let schema = json!({ "type": "string", "examples": ["1s"] });
-        parameters.push(json!({
-            "name": "overview",
-            "in": "query",
-            "description": "Interval from 1s to 60s at which the stream also has the overview, \
-                            as events of that kind.",
-            "schema": schema,
-        }));
-    }
+    parameters.extend(query(entry.action));
     parameters
+}
+
+/// Parameters of the query.
+fn query(action: Action) -> Vec<Value> {
+    let of = |name: &str, of_type: &str| json!({ "name": name, "in": "query", "schema": { "type": of_type } });
+    let last = || {
+        let schema = json!({ "type": "integer", "minimum": 0, "default": 100 });
+        json!({ "name": "last", "in": "query", "schema": schema, "description": "At most 1000 are sent." })
+    };
+    match action {
+        Action::Connections => {
+            let mut all = vec![of("generation", "integer")];
+            all.extend(["route", "pool", "endpoint"].map(|name| of(name, "string")));
+            all
+        }
+        Action::Origins => vec![of("place", "string"), of("all", "boolean")],
+        Action::Check | Action::Diff => vec![of("against_live", "boolean")],
+        Action::Reload => vec![of("force", "boolean")],
+        Action::Requests => vec![last()],
+        Action::Events => {
+            let schema = json!({ "type": "string", "examples": ["1s"] });
+            let overview = json!({
+                "name": "overview",
+                "in": "query",
+                "description": "Interval from 1s to 60s at which the stream also has the overview, \
+                                as events of that kind.",
+                "schema": schema,
+            });
+            vec![last(), overview]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn request_body(action: Action) -> Option<Value> {
     let content = match action {
-        Action::Explain => {
-            // In place: what may be left out of a request is not what is missing in answers.
-            let settings = SchemaSettings::draft2020_12().with(|settings| {
-                settings.inline_subschemas = true;
-                settings.meta_schema = None;
-            });
-            let schema = settings
-                .into_generator()
-                .into_root_schema_for::<ExplainRequest>();
-            json!({ JSON: { "schema": schema } })
-        }
+        Action::Explain => json_in_place::<ExplainRequest>(),
+        Action::Maintenance => json_in_place::<MaintenanceRequest>(),
+        Action::PurgeCache => json_in_place::<Purge>(),
         Action::Upgrade => {
-            let settings = SchemaSettings::draft2020_12().with(|settings| {
-                settings.inline_subschemas = true;
-                settings.meta_schema = None;
-            });
-            let schema = settings
-                .into_generator()
-                .into_root_schema_for::<UpgradeRequest>();
-            return Some(json!({ "required": false, "content": { JSON: { "schema": schema } } }));
+            let content = json_in_place::<UpgradeRequest>();
+            return Some(json!({ "required": false, "content": content }));
         }
         Action::Check | Action::Diff => {
             json!({ "application/toml": { "schema": { "type": "string" } } })
@@ -138,6 +130,17 @@ fn request_body(action: Action) -> Option<Value> {
         _ => return None,
     };
     Some(json!({ "required": true, "content": content }))
+}
+
+/// JSON content of this type, with its definitions in place: what may be left out of a request is not
+/// what is missing in answers.
+fn json_in_place<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    json!({ JSON: { "schema": schema } })
 }
 
 fn responses(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
@@ -167,19 +170,20 @@ fn responses(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
     }
     if entry.verb == Verb::Post {
         match entry.action {
-            Action::Explain | Action::Check | Action::Diff => {
-                fails("400", "The body is malformed");
-                fails("413", "The body is larger than 1 MiB");
-            }
+            Action::Explain | Action::Check | Action::Diff => {}
             _ => fails("409", "It was not done; the body says why"),
         }
     }
+    let has_body = request_body(entry.action).is_some();
+    if has_body {
+        fails("408", "The body did not arrive in time");
+        fails("413", "The body is larger than 1 MiB");
+    }
+    if has_body || !query(entry.action).is_empty() {
+        fails("400", "The body or a parameter of the query is malformed");
+    }
     match entry.action {
-        Action::Events => {
-            fails("400", "A parameter of the query is malformed");
-            fails("503", "Too many clients watch events already");
-        }
-        Action::Requests => fails("400", "A parameter of the query is malformed"),
+        Action::Events => fails("503", "Too many clients watch events already"),
         Action::Live | Action::Ready => add("503", "Not now", content.clone()),
         Action::Reload | Action::Upgrade => {
             let report = match entry.action {
@@ -208,3 +212,32 @@ const JSON: &str = "application/json";
 
 /// Path of the definitions in the document.
 const SCHEMAS: &str = "/components/schemas";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_can_be_sent_malformed_says_so_and_in_which_form_it_goes() {
+        let document = document();
+        for (path, parameter) in [
+            ("/reload", Some("force")),
+            ("/check", Some("against_live")),
+            ("/diff", Some("against_live")),
+            ("/explain", None),
+            ("/maintenance", None),
+            ("/cache/purge", None),
+        ] {
+            let operation = &document["paths"][path]["post"];
+            assert!(operation["responses"]["400"].is_object(), "{path}");
+            match parameter {
+                Some(name) => assert_eq!(operation["parameters"][0]["name"], name),
+                None => assert!(operation["requestBody"].is_object(), "{path}"),
+            }
+        }
+        for path in ["/config/origins", "/connections", "/requests", "/events"] {
+            let operation = &document["paths"][path]["get"];
+            assert!(operation["responses"]["400"].is_object(), "{path}");
+        }
+    }
+}
