@@ -75,10 +75,10 @@ fn empty_lists(
         };
         let place = format!("{place}.{}", key.get_ref());
         match (value.get_ref(), of_other.get_ref()) {
-            (DeValue::Array(own), DeValue::Array(others)) => {
-                if own.is_empty() && !others.is_empty() {
-                    found.push((place, value.span().into(), of_other.span().into()));
-                }
+            (DeValue::Array(own), DeValue::Array(others))
+                if own.is_empty() && !others.is_empty() =>
+            {
+                found.push((place, value.span().into(), of_other.span().into()));
             }
             (DeValue::Table(own), DeValue::Table(others)) => {
                 empty_lists(own, others, &place, found);

@@ -1,6 +1,11 @@
 //! Settings that name a file whose content is part of the configuration.
 
-use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc};
+use std::{
+    any::Any,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use serde_json::Value;
 
@@ -10,7 +15,7 @@ use crate::config::value::{FileFormat, Mismatch, ReadFile};
 use crate::file;
 use crate::tls::Stamps;
 
-impl<T: FileFormat> Setting for ReadFile<T> {
+impl<T: FileFormat + Send + Sync + 'static> Setting for ReadFile<T> {
     fn shape() -> Shape {
         Shape::value(T::KIND, T::EXAMPLE)
     }
@@ -27,7 +32,13 @@ impl<T: FileFormat> Setting for ReadFile<T> {
             return Some(Self { path, content });
         }
         // Looked at before it is read: a change in between is then seen later.
-        reader.uses_file(&path, Stamps::of(&[&path]));
+        let stamps = Stamps::of(&[&path]);
+        reader.uses_file(&path, stamps.clone());
+        if T::IS_LARGE
+            && let Some(content) = kept(&path, &stamps)
+        {
+            return Some(Self { path, content });
+        }
         let bytes = match file::read(&path, T::BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(_) if reader.excuses_missing() => {
@@ -52,12 +63,45 @@ impl<T: FileFormat> Setting for ReadFile<T> {
             Mismatch::new(message, mismatch.expected)
         });
         let content = Arc::new(reader.accept(node, parsed)?);
+        if T::IS_LARGE {
+            keep(&path, stamps, &content);
+        }
         Some(Self { path, content })
     }
 
     fn print(&self) -> Value {
         self.path.print()
     }
+}
+
+/// A large file whose content may be in use.
+struct InUse {
+    path: PathBuf,
+    stamps: Stamps,
+    content: Weak<dyn Any + Send + Sync>,
+}
+
+/// Large files that were read; their contents belong to the configurations that use them.
+static LARGE: Mutex<Vec<InUse>> = Mutex::new(Vec::new());
+
+/// The content of a file that has not changed since it was read and is still in use.
+fn kept<T: Send + Sync + 'static>(path: &Path, stamps: &Stamps) -> Option<Arc<T>> {
+    let large = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut same = large
+        .iter()
+        .filter(|it| it.path == path && it.stamps == *stamps);
+    same.find_map(|it| it.content.upgrade()?.downcast().ok())
+}
+
+fn keep<T: Send + Sync + 'static>(path: &Path, stamps: Stamps, content: &Arc<T>) {
+    let content: Arc<dyn Any + Send + Sync> = Arc::<T>::clone(content);
+    let mut large = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+    large.retain(|it| it.content.strong_count() > 0);
+    large.push(InUse {
+        path: path.to_owned(),
+        stamps,
+        content: Arc::downgrade(&content),
+    });
 }
 
 /// Warns of a file that all users of the machine can read.

@@ -14,6 +14,9 @@ pub trait FileFormat: Default + PartialEq + Sized {
     const IS_SECRET: bool = true;
     /// Bytes of a file; a hundred thousand users by default.
     const BYTES_MAX: u64 = 16 << 20;
+    /// True if parsing takes so long that an unchanged file is not parsed again while its content is
+    /// in use.
+    const IS_LARGE: bool = false;
 
     /// Parses the text.
     ///

@@ -100,6 +100,7 @@ impl FileFormat for CountryTable {
     const EXAMPLE: &'static str = "\"GeoLite2-Country.mmdb\"";
     const IS_SECRET: bool = false;
     const BYTES_MAX: u64 = read::BYTES_MAX;
+    const IS_LARGE: bool = true;
 
     fn parse(text: &str) -> Result<Self, (usize, Mismatch)> {
         Self::parse_bytes(text.as_bytes())
@@ -115,6 +116,7 @@ impl FileFormat for AsnTable {
     const EXAMPLE: &'static str = "\"GeoLite2-ASN.mmdb\"";
     const IS_SECRET: bool = false;
     const BYTES_MAX: u64 = read::BYTES_MAX;
+    const IS_LARGE: bool = true;
 
     fn parse(text: &str) -> Result<Self, (usize, Mismatch)> {
         Self::parse_bytes(text.as_bytes())

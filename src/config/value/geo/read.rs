@@ -32,8 +32,13 @@ fn ranges(reader: &Reader<&[u8]>, field: Field) -> Result<AddressMap<u32>, Misma
     let mut table = AddressMap::new(UNKNOWN);
     // Many networks share a record.
     let mut numbers: HashMap<usize, u32> = HashMap::new();
-    // A tree of that many nodes has one leaf more; a broken one may lead round and round.
-    let mut leaves_left = reader.metadata().node_count.saturating_add(1);
+    // A tree of that many nodes has one leaf more, unless some writer lets branches meet; a broken one
+    // may lead round and round.
+    let mut leaves_left = reader
+        .metadata()
+        .node_count
+        .saturating_add(1)
+        .saturating_mul(4);
     let all = WithinOptions::default().include_networks_without_data();
     for network in reader.networks(all).map_err(|it| damaged(&it))? {
         let network = network.map_err(|it| damaged(&it))?;

@@ -1,6 +1,9 @@
 //! Databases as each provider writes them, and damaged ones.
 
+use std::{fs, sync::Arc};
+
 use super::*;
+use crate::config::{Config, Rules, parse};
 
 #[path = "../../../../tests/behaviour/harness/mmdb.rs"]
 mod mmdb;
@@ -150,4 +153,38 @@ fn a_number_of_a_system_is_written_with_or_without_its_letters() {
     for text in ["", "AS", "0", "AS-1", "4294967296", "AÄ1"] {
         assert!(Asn::parse(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_large_file_is_parsed_again_only_when_it_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("country.mmdb");
+    let write = |code| {
+        let new = folder.path().join("new");
+        fs::write(
+            &new,
+            mmdb::database("Test", &[("::/1", mmdb::country(code))]),
+        )
+        .unwrap();
+        fs::rename(new, &file).unwrap();
+    };
+    let load = || -> Config {
+        let text = "geo = { country = \"country.mmdb\" }\n[listeners.web]\naddress = \"127.0.0.1:0\"\n\
+                    [routes.all]\nrespond = {}\n";
+        let path = folder.path().join("proxy.toml");
+        parse(text, &path, &Rules::default()).unwrap().config
+    };
+    let table = |config: &Config| -> Arc<CountryTable> {
+        Arc::clone(&config.geo.country.as_ref().unwrap().content)
+    };
+    write("DE");
+    let first = load();
+    assert!(Arc::ptr_eq(&table(&first), &table(&load())));
+    write("FR");
+    let second = load();
+    assert_ne!(table(&first), table(&second));
+    // Nothing keeps it beyond its use.
+    let in_use = Arc::downgrade(&table(&second));
+    drop(second);
+    assert!(in_use.upgrade().is_none());
 }

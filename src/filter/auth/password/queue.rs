@@ -201,14 +201,14 @@ impl Lanes {
         while self.first.front().is_some_and(&is_suspect) {
             self.second.extend(self.first.pop_front());
         }
-        if self.ahead < AHEAD_MAX || self.second.is_empty() {
-            if let Some(job) = self.first.pop_front() {
-                self.ahead = match self.second.is_empty() {
-                    true => 0,
-                    false => self.ahead + 1,
-                };
-                return Some(job);
-            }
+        if (self.ahead < AHEAD_MAX || self.second.is_empty())
+            && let Some(job) = self.first.pop_front()
+        {
+            self.ahead = match self.second.is_empty() {
+                true => 0,
+                false => self.ahead + 1,
+            };
+            return Some(job);
         }
         self.ahead = 0;
         self.second.pop_front()
