@@ -45,7 +45,7 @@ pub(super) struct Client {
 pub(super) enum ClientError {
     /// No process listens there.
     #[error(
-        "no proxy answers at {address}: {}; is it running, and is [admin] in its configuration?",
+        "no proxy answers at {address}: {}; is it running, and was [admin] in its configuration when it started? A table [admin] that is added later needs a restart",
         reason(source)
     )]
     Unreachable {

@@ -295,6 +295,8 @@ fn the_admin_api_may_be_a_unix_socket() {
     assert_eq!(outcome.code, Some(1), "{}", outcome.all());
     let missing = "no proxy answers at unix:none.sock: there is no such socket";
     assert!(outcome.stderr.contains(missing), "{}", outcome.all());
+    let added = "A table [admin] that is added later needs a restart";
+    assert!(outcome.stderr.contains(added), "{}", outcome.all());
 }
 
 #[test]
