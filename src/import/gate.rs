@@ -58,39 +58,11 @@ pub(super) fn behind(
         let Kept::Others(sets) = &gate.kept else {
             continue;
         };
-        passing = passing
-            .into_iter()
-            .flat_map(|mut route| {
-                if gate.is_of_access(&mut route, sets) || route.is_closed() {
-                    return vec![route];
-                }
-                if refusals.len() + sets.len() > REFUSALS_MAX {
-                    route.close(&gate.line, gate.advice);
-                    return vec![route];
-                }
-                let narrowed = sets.iter().map(|all| narrowed(&route, all, &gate.line));
-                let narrowed: Vec<(Table, Narrowed)> = narrowed.collect();
-                if narrowed.iter().any(|(_, how)| *how == Narrowed::Impossible) {
-                    route.close(&gate.line, gate.advice);
-                    return vec![route];
-                }
-                let is_met = |(table, how): &(Table, Narrowed)| {
-                    *how == Narrowed::Done && table.has_conditions_of(&route)
-                };
-                if narrowed.iter().any(is_met) {
-                    // All of its requests meet it.
-                    return vec![route];
-                }
-                let fitting = narrowed.into_iter();
-                let fitting = fitting.filter(|(_, how)| *how == Narrowed::Done);
-                let mut parts: Vec<Table> = fitting.map(|(table, _)| table).collect();
-                for part in &mut parts {
-                    part.name = name(&route);
-                }
-                refusals.push(gate.refusal(route.conditions(), route.name.clone()));
-                parts
-            })
-            .collect();
+        let mut parts = Vec::new();
+        for route in passing {
+            parts.extend(gate.split(route, sets, &mut refusals, &mut name));
+        }
+        passing = parts;
     }
     for gate in these {
         let mut open = Vec::new();
@@ -131,6 +103,41 @@ pub(super) fn behind(
 }
 
 impl Gate {
+    /// Returns the parts of a route whose requests meet one of these; a refusal takes the others.
+    fn split(
+        &self,
+        mut route: Table,
+        sets: &[All],
+        refusals: &mut Vec<Table>,
+        name: &mut impl FnMut(&Table) -> String,
+    ) -> Vec<Table> {
+        if self.is_of_access(&mut route, sets) || route.is_closed() {
+            return vec![route];
+        }
+        let narrowed = sets.iter().map(|all| narrowed(&route, all, &self.line));
+        let narrowed: Vec<(Table, Narrowed)> = narrowed.collect();
+        let is_impossible = narrowed.iter().any(|(_, how)| *how == Narrowed::Impossible);
+        if is_impossible || refusals.len() + sets.len() > REFUSALS_MAX {
+            route.close(&self.line, self.advice);
+            return vec![route];
+        }
+        let is_met = |(table, how): &(Table, Narrowed)| {
+            *how == Narrowed::Done && table.has_conditions_of(&route)
+        };
+        if narrowed.iter().any(is_met) {
+            // All of its requests meet it.
+            return vec![route];
+        }
+        let fitting = narrowed.into_iter();
+        let fitting = fitting.filter(|(_, how)| *how == Narrowed::Done);
+        let mut parts: Vec<Table> = fitting.map(|(table, _)| table).collect();
+        for part in &mut parts {
+            part.name = name(&route);
+        }
+        refusals.push(self.refusal(route.conditions(), route.name.clone()));
+        parts
+    }
+
     fn refusal(&self, mut conditions: Table, name: String) -> Table {
         conditions.name = name;
         conditions.append(&self.answer);

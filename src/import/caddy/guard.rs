@@ -95,7 +95,11 @@ pub(super) fn is_gate(line: &Line) -> bool {
 }
 
 /// Returns the line that answers all requests before this one does.
-pub(super) fn is_reached<'a>(line: &Line, lines: &'a [Line], is_ordered: bool) -> Option<&'a Line> {
+pub(super) fn answers_before<'a>(
+    line: &Line,
+    lines: &'a [Line],
+    is_ordered: bool,
+) -> Option<&'a Line> {
     let at = lines.iter().position(|it| std::ptr::eq(it, line));
     let before = match at {
         Some(at) if is_ordered => &lines[..at],

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Translator,
-    guard::{UNKNOWN, gates, is_gate, is_harmless, is_reached, of_handler},
+    guard::{UNKNOWN, answers_before, gates, is_gate, is_harmless, of_handler},
     header::header,
     matcher::{Conditions, Named},
     meeting::{Meeting, meeting, unsure},
@@ -131,26 +131,8 @@ impl Translator {
         for line in lines.iter().filter(|it| ANSWERS.contains(&it.name())) {
             any = true;
             let (matcher, args) = split(line);
-            if let Some(first) = takes_all
-                && matches!(line.name(), "respond" | "reverse_proxy" | "abort" | "error")
-            {
+            if let Some(why) = never_reached(line, lines, takes_all, scope.is_ordered) {
                 let mut table = Table::default();
-                let why = format!(
-                    "it is never reached: {} takes all requests before",
-                    first.name()
-                );
-                table.needless(&line.source, why);
-                self.made.leave(table);
-                continue;
-            }
-            if line.name() == "reverse_proxy"
-                && let Some(before) = is_reached(line, lines, scope.is_ordered)
-            {
-                let mut table = Table::default();
-                let why = format!(
-                    "it is never reached: {} answers all requests before",
-                    before.name()
-                );
                 table.needless(&line.source, why);
                 self.made.leave(table);
                 continue;
@@ -354,6 +336,28 @@ impl Translator {
         self.log.set(&line.source, "path", quoted(&path));
         self.log.set_plain("format", "\"json\"");
     }
+}
+
+/// Returns the reason why a line never answers.
+fn never_reached(
+    line: &Line,
+    lines: &[Line],
+    takes_all: Option<&Line>,
+    is_ordered: bool,
+) -> Option<String> {
+    let answers = ["respond", "reverse_proxy", "abort", "error"];
+    if let Some(first) = takes_all.filter(|_| answers.contains(&line.name())) {
+        let first = first.name();
+        return Some(format!(
+            "it is never reached: {first} takes all requests before"
+        ));
+    }
+    let before =
+        answers_before(line, lines, is_ordered).filter(|_| line.name() == "reverse_proxy")?;
+    let before = before.name();
+    Some(format!(
+        "it is never reached: {before} answers all requests before"
+    ))
 }
 
 /// Returns the conditions of a matcher, if a route can have them.
