@@ -33,6 +33,7 @@ mod certificate_files;
 mod client_certificates;
 mod clients_gone;
 mod compress;
+mod compress_load;
 mod concurrency;
 mod concurrency_adaptive;
 mod connection_auth;

@@ -29,13 +29,20 @@ enum Writer {
 }
 
 impl Encoder {
-    /// Makes an encoder of this level, or of the usual one.
-    pub(super) fn new(encoding: Encoding, level: Option<u16>) -> io::Result<Self> {
+    /// Makes an encoder of this level, or of the usual one, for a body of this length, if it is
+    /// known.
+    pub(super) fn new(
+        encoding: Encoding,
+        level: Option<u16>,
+        length: Option<u64>,
+    ) -> io::Result<Self> {
         let writer = match encoding {
             Encoding::Zstd => {
                 let level = level.unwrap_or(3).into();
                 let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level)?;
                 encoder.window_log(WINDOW_BITS)?;
+                // Its tables are of that size: for a page, half of the memory.
+                encoder.set_pledged_src_size(length)?;
                 Writer::Zstd(encoder)
             }
             Encoding::Brotli => {
@@ -206,7 +213,7 @@ mod tests {
     fn what_was_flushed_can_be_read_and_the_whole_is_the_same() {
         for encoding in [Encoding::Zstd, Encoding::Brotli, Encoding::Gzip] {
             for level in [None, Some(1), Some(9)] {
-                let mut encoder = Encoder::new(encoding, level).unwrap();
+                let mut encoder = Encoder::new(encoding, level, None).unwrap();
                 let mut output = Vec::new();
                 assert!(encoder.flush().unwrap().is_empty(), "nothing to flush");
                 let mut text: Vec<u8> = Vec::new();
@@ -240,11 +247,34 @@ mod tests {
     }
 
     #[test]
+    fn a_known_length_changes_nothing_that_is_read() {
+        let text: Vec<u8> = (0..90_000_u32)
+            .map(|n| u8::try_from(n / 7 % 251).unwrap())
+            .collect();
+        for encoding in [Encoding::Zstd, Encoding::Brotli, Encoding::Gzip] {
+            let length = Some(text.len() as u64);
+            let mut encoder = Encoder::new(encoding, None, length).unwrap();
+            let mut output = Vec::new();
+            for piece in text.chunks(20_000) {
+                let mut input = Bytes::copy_from_slice(piece);
+                while !input.is_empty() {
+                    output.extend(encoder.data(&mut input).unwrap());
+                }
+                output.extend(encoder.flush().unwrap());
+            }
+            output.extend(encoder.end(&mut Headers::new()).unwrap());
+            assert!(decoded_whole(encoding, &output) == text, "{encoding:?}");
+        }
+    }
+
+    #[test]
     fn an_empty_body_is_an_empty_stream() {
         for encoding in [Encoding::Zstd, Encoding::Brotli, Encoding::Gzip] {
-            let mut encoder = Encoder::new(encoding, None).unwrap();
-            let output = encoder.end(&mut Headers::new()).unwrap();
-            assert_eq!(decoded_whole(encoding, &output), b"", "{encoding:?}");
+            for length in [None, Some(0)] {
+                let mut encoder = Encoder::new(encoding, None, length).unwrap();
+                let output = encoder.end(&mut Headers::new()).unwrap();
+                assert_eq!(decoded_whole(encoding, &output), b"", "{encoding:?}");
+            }
         }
     }
 }

@@ -60,7 +60,8 @@ impl CompressFilter {
         let Some(Chosen(encoding, _)) = chosen else {
             return;
         };
-        let encoder = match Encoder::new(encoding, self.level) {
+        let length = response.body.length().exact();
+        let encoder = match Encoder::new(encoding, self.level, length) {
             Ok(encoder) => encoder,
             Err(error) => {
                 tracing::error!(%error, "an answer is sent without compression");
