@@ -38,15 +38,15 @@ impl Api {
         };
         let snapshot = self.shared.snapshot();
         let closed = closed(&snapshot);
-        let left = switch.closing.is_none()
-            && match &switch.route {
-                Some(route) => closed.contains(route),
-                None => !closed.is_empty(),
-            };
-        if left {
+        let meant = |route: &&String| switch.route.as_ref().is_none_or(|it| it == *route);
+        let left: Vec<&str> = match switch.closing {
+            Some(_) => Vec::new(),
+            None => closed.iter().filter(meant).map(|it| &**it).collect(),
+        };
+        if !left.is_empty() {
             let message = format!(
-                "still closed: {}; by `maintenance` in the configuration, or with all routes by `maintenance on --all`",
-                closed.join(", ")
+                "still closed: {}; `maintenance off --all` opens what `maintenance on --all` has closed, and `maintenance` in the configuration keeps closed what it closes",
+                left.join(", ")
             );
             return Err(OperationError::Conflict(message));
         }
