@@ -13,7 +13,10 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{message, system};
+use crate::{
+    message::{self, Content},
+    system,
+};
 
 /// Starts it on a processor; it runs to the end of the process. Gives its port.
 pub(crate) fn start(processor: Option<usize>) -> io::Result<u16> {
@@ -52,7 +55,7 @@ fn serve(mut listener: TcpListener) -> io::Result<()> {
     let mut connections: Vec<Option<Connection>> = Vec::new();
     let mut vacant: Vec<usize> = Vec::new();
     let mut buffer = vec![0; PIECE];
-    let body = vec![b'.'; PIECE];
+    let (dots, text) = (vec![b'.'; PIECE], message::text(PIECE));
     loop {
         crate::load::wait(&mut poll, &mut events, None)?;
         for event in &events {
@@ -73,7 +76,7 @@ fn serve(mut listener: TcpListener) -> io::Result<()> {
             let Some(connection) = connections.get_mut(at).and_then(Option::as_mut) else {
                 continue;
             };
-            match connection.go_on(&mut buffer, &body) {
+            match connection.go_on(&mut buffer, [&dots, &text]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 ended => {
                     if let Err(error) = ended
@@ -97,6 +100,7 @@ struct Connection {
     body: Option<u64>,
     /// The body's length in the answer, and the head that says so.
     asked: u64,
+    content: Content,
     answer: Vec<u8>,
     /// Bytes of the answer that are not out.
     left: u64,
@@ -109,22 +113,26 @@ impl Connection {
             head: Vec::new(),
             body: None,
             asked: 0,
-            answer: message::answer_head(0).into_bytes(),
+            content: Content::Dots,
+            answer: message::answer_head(0, Content::Dots).into_bytes(),
             left: 0,
         }
     }
 
     /// Reads and writes as far as it goes; ends when the peer closes.
-    fn go_on(&mut self, buffer: &mut [u8], filling: &[u8]) -> io::Result<()> {
+    fn go_on(&mut self, buffer: &mut [u8], [dots, text]: [&[u8]; 2]) -> io::Result<()> {
         loop {
+            let filling = match self.content {
+                Content::Dots => dots,
+                Content::Text => text,
+            };
             while self.left > 0 {
                 let piece = match usize::try_from(self.left.saturating_sub(self.asked)) {
                     Ok(0) | Err(_) => &filling[..filling.len().min(size(self.left))],
                     Ok(head) if self.asked <= PIECE as u64 => {
                         // Small enough to go out with its head in one piece.
                         let begin = self.answer.len() - head;
-                        self.answer
-                            .resize(self.answer.len() + size(self.asked), b'.');
+                        self.answer.extend_from_slice(&filling[..size(self.asked)]);
                         let written = self.stream.write(&self.answer[begin..]);
                         self.answer.truncate(begin + head);
                         self.left -= written? as u64;
@@ -156,9 +164,9 @@ impl Connection {
             let path = self.head.split(|&byte| byte == b' ').nth(1);
             let asked = path.and_then(message::asked_for);
             let asked = asked.ok_or_else(|| invalid("a path that asks for nothing".to_owned()))?;
-            if asked != self.asked {
-                self.asked = asked;
-                self.answer = message::answer_head(asked).into_bytes();
+            if asked != (self.asked, self.content) {
+                (self.asked, self.content) = asked;
+                self.answer = message::answer_head(self.asked, self.content).into_bytes();
             }
             self.body = Some(length.unwrap_or_default());
             self.head.clear();

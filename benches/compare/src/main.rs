@@ -1,14 +1,15 @@
 //! Sluicegate beside other proxies, its growth curves, and the count of its instructions.
 //!
 //! In walking order: [`scenario`] says what is asked, [`peer`] starts who is asked,
-//! [`load`] asks, [`endpoint`] is behind, [`measure`] watches; [`compare`], [`growth`] with
-//! [`price`], and [`guard`] are the three commands, [`figures`] and [`plot`] what they show.
+//! [`load`] asks, [`endpoint`] is behind, [`measure`] watches; [`compare`], [`compress`], [`growth`]
+//! with [`price`], and [`guard`] are the commands, [`figures`] and [`plot`] what they show.
 #![allow(
     clippy::cast_possible_truncation,
     reason = "figures of a bench are far from the bounds of their types"
 )]
 
 mod compare;
+mod compress;
 mod count;
 mod endpoint;
 mod figures;
@@ -59,6 +60,22 @@ enum Command {
         #[arg(long)]
         instructions: bool,
         /// Where table, plot and every round go
+        #[arg(long, default_value = "benches/compare/results")]
+        into: PathBuf,
+    },
+    /// Measures what compression of text costs each peer, at equal levels
+    Compress {
+        /// NAME or NAME=PATH; the name begins with sluicegate, nginx, haproxy or envoy
+        /// [default: all that are on PATH]
+        #[arg(long = "peer", value_name = "NAME[=PATH]", value_parser = Peer::parse)]
+        peers: Vec<Peer>,
+        /// How often everything is measured
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Length of one measurement
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+        /// Where the table goes
         #[arg(long, default_value = "benches/compare/results")]
         into: PathBuf,
     },
@@ -124,19 +141,20 @@ fn run(command: Command) -> io::Result<()> {
             instructions,
             into,
         } => {
-            let peers = if peers.is_empty() {
-                Peer::installed()
-            } else {
-                peers
-            };
-            if peers.is_empty() {
-                return Err(io::Error::other(
-                    "no peer is on PATH; name one with --peer NAME=PATH",
-                ));
-            }
+            let peers = or_installed(peers)?;
             let scenarios = chosen(&scenarios)?;
             let bench = Bench::new(Duration::from_secs_f64(seconds))?;
             compare::compare(&bench, &peers, &scenarios, rounds, instructions, &into)
+        }
+        Command::Compress {
+            peers,
+            rounds,
+            seconds,
+            into,
+        } => {
+            let peers = or_installed(peers)?;
+            let bench = Bench::new(Duration::from_secs_f64(seconds))?;
+            compress::compress(&bench, &peers, rounds, &into)
         }
         Command::Growth {
             peer,
@@ -157,6 +175,20 @@ fn run(command: Command) -> io::Result<()> {
             guard::guard(&Bench::new(Duration::from_secs(1))?, &peer, &file, update)
         }
     }
+}
+
+/// These peers, all that are installed if there are none.
+fn or_installed(peers: Vec<Peer>) -> io::Result<Vec<Peer>> {
+    let peers = match peers.is_empty() {
+        true => Peer::installed(),
+        false => peers,
+    };
+    if peers.is_empty() {
+        return Err(io::Error::other(
+            "no peer is on PATH; name one with --peer NAME=PATH",
+        ));
+    }
+    Ok(peers)
 }
 
 /// The scenarios with these names, all if none is named.

@@ -50,6 +50,18 @@ impl Request {
         }
     }
 
+    /// A GET for this many bytes of text in one coding.
+    pub(crate) fn get_text(answer: u64, coding: &str) -> Self {
+        let mut request = Self::get(answer);
+        request.path = format!("/text/{answer}");
+        for (name, value) in &mut request.fields {
+            if name == "accept-encoding" {
+                coding.clone_into(value);
+            }
+        }
+        request
+    }
+
     /// The same with a body, as a POST.
     pub(crate) fn with_body(mut self, bytes: u64) -> Self {
         self.body = bytes;
@@ -104,10 +116,52 @@ pub(crate) fn path(answer: u64) -> String {
     format!("/bytes/{answer}")
 }
 
-/// How many bytes this path asks for, whatever a route has before it.
-pub(crate) fn asked_for(path: &[u8]) -> Option<u64> {
+/// Body of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Dots.
+    Dots,
+    /// JSON.
+    Text,
+}
+
+/// How many bytes this path asks for, and of what, whatever a route has before it.
+pub(crate) fn asked_for(path: &[u8]) -> Option<(u64, Content)> {
     let path = std::str::from_utf8(path).ok()?;
-    path.rsplit_once("/bytes/")?.1.parse().ok()
+    let (content, (_, number)) = match path.rsplit_once("/text/") {
+        Some(parts) => (Content::Text, parts),
+        None => (Content::Dots, path.rsplit_once("/bytes/")?),
+    };
+    Some((number.parse().ok()?, content))
+}
+
+/// JSON as services send it: names that come again, and values that differ.
+pub(crate) fn text(length: usize) -> Vec<u8> {
+    let mut text = String::with_capacity(length + 256);
+    let mut draw = 1_u32;
+    let mut next = |below: u32| {
+        draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (draw >> 8) % below
+    };
+    const WORDS: [&str; 8] = [
+        "red", "running", "shoes", "leather", "summer", "light", "city", "trail",
+    ];
+    while text.len() < length {
+        let words: Vec<&str> = (0..6).map(|_| WORDS[next(8) as usize]).collect();
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            text,
+            "{{\"id\":{},\"title\":\"{}\",\"price\":{}.{:02},\"stock\":{},\"image\":\"/images/{:08x}.jpg\"}},",
+            next(10_000_000),
+            words.join(" "),
+            next(300),
+            next(100),
+            next(50),
+            next(u32::MAX),
+        );
+    }
+    text.truncate(length);
+    text.into_bytes()
 }
 
 /// The host of a route.
@@ -121,12 +175,16 @@ pub(crate) fn route_prefix(at: usize) -> String {
 }
 
 /// The head of an answer with eight fields.
-pub(crate) fn answer_head(length: u64) -> String {
+pub(crate) fn answer_head(length: u64, content: Content) -> String {
+    let kind = match content {
+        Content::Dots => "octet-stream",
+        Content::Text => "json",
+    };
     format!(
         "HTTP/1.1 200 OK\r\n\
          date: Sat, 21 Nov 2026 12:00:00 GMT\r\n\
          server: endpoint\r\n\
-         content-type: application/octet-stream\r\n\
+         content-type: application/{kind}\r\n\
          content-length: {length}\r\n\
          cache-control: private, max-age=60\r\n\
          etag: \"5f2d-8ab0\"\r\n\
@@ -178,8 +236,8 @@ mod tests {
     #[test]
     fn the_answer_has_the_length_that_the_path_asks_for() {
         let asked = asked_for(Request::get(4096).on_route(7).path.as_bytes());
-        assert_eq!(asked, Some(4096));
-        let head = answer_head(4096);
+        assert_eq!(asked, Some((4096, Content::Dots)));
+        let head = answer_head(4096, Content::Dots);
         assert_eq!(content_length(head.as_bytes()), Ok(Some(4096)));
         assert_eq!(head_end(head.as_bytes()), Some(head.len()));
     }

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_whole_however_it_is_cut() {
-        let mut answer = message::answer_head(40).into_bytes();
+        let mut answer = message::answer_head(40, message::Content::Dots).into_bytes();
         answer.extend([b'.'; 40]);
         for cut in 1..answer.len() {
             let mut connection = Http1::default();

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, io, net::SocketAddr};
 
-use super::{Place, Setup};
+use super::{Coding, Compress, Place, Setup};
 use crate::message;
 
 /// Writes its configuration, and gives the arguments to start with.
@@ -74,6 +74,7 @@ fn manager(setup: &Setup) -> String {
             "{{name: r{at}, domains: ['{host}'], routes: [{{match: {{prefix: {prefix}/}}, route: {{cluster: app, timeout: 0s}}}}]}},\n      "
         );
     }
+    let compress = compressor(setup.compress);
     format!(
         "name: http
         typed_config:
@@ -84,7 +85,7 @@ fn manager(setup: &Setup) -> String {
           via: 1.1 envoy
           server_header_transformation: PASS_THROUGH
           http_filters:
-          - name: router
+{compress}          - name: router
             typed_config:
               '@type': type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
               suppress_envoy_headers: true
@@ -93,6 +94,42 @@ fn manager(setup: &Setup) -> String {
             virtual_hosts: [{hosts}]"
     )
 }
+
+/// The filter that compresses, with its line end; empty without.
+fn compressor(compress: Option<Compress>) -> String {
+    let Some(Compress { coding, level }) = compress else {
+        return String::new();
+    };
+    let (library, how) = match coding {
+        Coding::Gzip => (
+            "gzip.compressor.v3.Gzip",
+            // Window and memory as zlib has them; by default Envoy takes less of both.
+            format!(
+                "compression_level: COMPRESSION_LEVEL_{level}\n{INDENT}window_bits: 15\n{INDENT}memory_level: 8"
+            ),
+        ),
+        Coding::Brotli => ("brotli.compressor.v3.Brotli", format!("quality: {level}")),
+        Coding::Zstd => (
+            "zstd.compressor.v3.Zstd",
+            format!("compression_level: {level}"),
+        ),
+    };
+    format!(
+        "          - name: compressor
+            typed_config:
+              '@type': type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor
+              response_direction_config: {{common_config: {{content_type: [application/json]}}}}
+              compressor_library:
+                name: library
+                typed_config:
+                  '@type': type.googleapis.com/envoy.extensions.compression.{library}
+                  {how}
+"
+    )
+}
+
+/// Place of the settings of a compressor.
+const INDENT: &str = "                  ";
 
 fn address(address: SocketAddr) -> String {
     let (ip, port) = (address.ip(), address.port());

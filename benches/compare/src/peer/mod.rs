@@ -51,8 +51,36 @@ pub(crate) struct Setup {
     pub(crate) endpoints: usize,
     /// With any, only what they match is served.
     pub(crate) routes: usize,
+    /// Compression of answers.
+    pub(crate) compress: Option<Compress>,
     /// Ours only: lines for the route, lines for the pool, further tables.
     pub(crate) features: Features,
+}
+
+/// Compression of answers with one coding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compress {
+    pub(crate) coding: Coding,
+    pub(crate) level: u8,
+}
+
+/// A content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Gzip,
+    Brotli,
+    Zstd,
+}
+
+impl Coding {
+    /// Its name in fields.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+        }
+    }
 }
 
 /// What is switched on or off in our own configuration.
@@ -82,6 +110,7 @@ impl Default for Setup {
             workers: 1,
             endpoints: 4,
             routes: 0,
+            compress: None,
             features: Features::default(),
         }
     }
@@ -217,6 +246,15 @@ impl Peer {
         running.wait_for(plain)?;
         running.wait_for(secure)?;
         Ok(running)
+    }
+
+    /// Whether it can compress so, as it is usually built.
+    pub(crate) fn has(&self, coding: Coding) -> bool {
+        match self.kind {
+            Kind::Sluicegate | Kind::Envoy => true,
+            Kind::Nginx => coding == Coding::Gzip,
+            Kind::Haproxy => false,
+        }
     }
 
     /// Whether features can be switched in it.

@@ -20,6 +20,10 @@ pub(super) fn prepare(setup: &Setup, place: &Place<'_>) -> io::Result<Vec<String
             place.plain
         );
     }
+    let compress = setup.compress.map_or_else(String::new, |it| {
+        let level = it.level;
+        format!("gzip on; gzip_comp_level {level}; gzip_types application/json; gzip_proxied any;")
+    });
     let text = format!(
         "daemon off; pid nginx.pid; error_log stderr crit;
 user {user};
@@ -30,6 +34,7 @@ http {{
     client_body_temp_path bodies; proxy_temp_path answers;
     fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
     client_max_body_size 0;
+    {compress}
     server_names_hash_max_size 65536;
     server_names_hash_bucket_size 128;
     keepalive_timeout 300s;

@@ -50,7 +50,11 @@ limits = {{ connections = 20000 }}
             .map(ToString::to_string)
             .collect::<Vec<_>>(),
     );
-    let route = features.route;
+    let compress = setup.compress.map_or_else(String::new, |it| {
+        let (word, level) = (it.coding.word(), it.level);
+        format!("\ncompress = {{ encodings = [\"{word}\"], level = {level} }}")
+    });
+    let route = format!("{}{compress}", features.route);
     if setup.routes == 0 {
         let _ = write!(text, "\n[routes.all]\npool = \"app\"\n{route}\n");
     }
