@@ -53,7 +53,7 @@ async fn with_text<T: Serialize>(
     let traffic = match call.flag("against_live") {
         Ok(false) => TrafficUse::Left,
         Ok(true) => TrafficUse::Replayed,
-        Err(reply) => return reply,
+        Err(sentence) => return reply::error(StatusCode::BAD_REQUEST, sentence),
     };
     let body = match read(call.request.body_mut()).await {
         Ok(body) => body,

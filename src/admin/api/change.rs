@@ -23,7 +23,7 @@ pub(super) async fn reload(call: ApiCall) -> Reply {
     let gate = match call.flag("force") {
         Ok(false) => GateUse::Applies,
         Ok(true) => GateUse::Overridden,
-        Err(reply) => return reply,
+        Err(sentence) => return reply::error(StatusCode::BAD_REQUEST, sentence),
     };
     let mut what = json!({ "action": "reload" });
     if gate == GateUse::Overridden {

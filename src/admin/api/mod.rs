@@ -165,15 +165,13 @@ impl ApiCall {
         pairs.find(|(found, _)| *found == name).map(|(_, it)| it)
     }
 
-    /// Returns a parameter of the query that is true or false, and false if it is absent.
-    fn flag(&self, name: &str) -> Result<bool, Reply> {
+    /// Returns a parameter of the query that is true or false, and false if it is absent; or a message
+    /// about its fault.
+    fn flag(&self, name: &str) -> Result<bool, String> {
         match self.query(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => {
-                let sentence = format!("{name} is true or false");
-                Err(reply::error(StatusCode::BAD_REQUEST, sentence))
-            }
+            Some(_) => Err(format!("{name} is true or false")),
         }
     }
 

@@ -69,7 +69,7 @@ pub(super) async fn origins(call: ApiCall) -> Reply {
     };
     let all = match call.flag("all") {
         Ok(all) => all,
-        Err(reply) => return reply,
+        Err(sentence) => return reply::error(StatusCode::BAD_REQUEST, sentence),
     };
     whole(call, move |proxy| proxy.origins(&place, !all)).await
 }

@@ -212,25 +212,14 @@ impl Included {
                 self.looked.insert(place.to_owned(), Stamps::of(&[place]));
             });
             if names.is_empty() {
-                let before = rules
-                    .before
-                    .iter()
-                    .filter(|it| file::pattern::fits(pattern, &it.name));
-                match before.count() {
-                    0 => {
+                match gone(pattern, rules.before) {
+                    None => {
                         let message = format!("include {pattern:?} finds no file");
                         let hint = "files that fit are taken when they appear";
                         let fault = Fault::warning(item.span().into(), message, hint);
                         self.warnings.push(fault);
                     }
-                    count => {
-                        let message = format!(
-                            "include {pattern:?} finds no file any more; the configuration in use has {count}"
-                        );
-                        let hint = "put them back, or remove the path from include; \
-                                    \"sluicegate reload --force\" does without them";
-                        fault(item.span(), message, hint);
-                    }
+                    Some((message, hint)) => fault(item.span(), message, hint),
                 }
             }
             for name in names {
@@ -279,6 +268,19 @@ impl Included {
         }
         files
     }
+}
+
+/// Returns what to say of a pattern that found files for the configuration in use, and finds none.
+fn gone(pattern: &str, before: &[IncludedFile]) -> Option<(String, &'static str)> {
+    let before = before.iter();
+    let count = before
+        .filter(|it| file::pattern::fits(pattern, &it.name))
+        .count();
+    let message =
+        format!("include {pattern:?} finds no file any more; the configuration in use has {count}");
+    let hint = "put them back, or remove the path from include; \
+                \"sluicegate reload --force\" does without them";
+    (count > 0).then_some((message, hint))
 }
 
 fn is_of_names(key: &str) -> bool {
