@@ -15,7 +15,7 @@ pub(super) struct Gate {
     pub(super) kept: Kept,
     /// The answer to those that are kept out.
     pub(super) answer: Table,
-    /// What to do if there is no equal.
+    /// Advice where there is no equal.
     pub(super) advice: &'static str,
 }
 

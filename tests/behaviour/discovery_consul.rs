@@ -46,6 +46,22 @@ async fn shows(proxy: &Proxy, backend: &Backend, key: &str, value: &Value) {
     .await;
 }
 
+/// Asserts that the command line says what the source says of an endpoint.
+fn tells_that_it_is_down(proxy: &Proxy, backend: &Backend) {
+    for asked in [&["status"][..], &["explain", "GET", "http://a/", "--live"]] {
+        let (_, told) = command(proxy.folder(), asked);
+        let row = told
+            .lines()
+            .find(|line| line.trim().starts_with(&at(backend)));
+        let row = row.expect("a row of the endpoint");
+        assert!(row.contains("down: critical"), "{row}");
+        assert!(
+            !row.contains("healthy") && !row.contains("may serve"),
+            "{row}"
+        );
+    }
+}
+
 /// Waits until the source has an error, or none any more.
 async fn has_error(proxy: &Proxy, wanted: bool) {
     eventually(format!("an error: {wanted}"), || async {
@@ -91,16 +107,7 @@ async fn instances_come_change_and_leave_under_load_without_a_failed_request() {
     consul.check("two", "fail").await;
     shows(&proxy, &two, "down", &json!("critical")).await;
     shows(&proxy, &two, "condition", &json!("down: critical")).await;
-    for asked in [&["status"][..], &["explain", "GET", "http://a/", "--live"]] {
-        let (_, told) = command(proxy.folder(), asked);
-        let row = told.lines().find(|line| line.trim().starts_with(&at(&two)));
-        let row = row.expect("a row of the endpoint");
-        assert!(row.contains("down: critical"), "{row}");
-        assert!(
-            !row.contains("healthy") && !row.contains("may serve"),
-            "{row}"
-        );
-    }
+    tells_that_it_is_down(&proxy, &two);
     let seen = two.count();
     load.goes_on(100).await;
     assert_eq!(two.count(), seen, "a drained instance takes nothing new");

@@ -71,6 +71,7 @@ mod grpc;
 mod grpc_peers;
 mod grpc_web;
 mod harness;
+mod header_names;
 mod headers;
 mod health;
 mod hedging;
