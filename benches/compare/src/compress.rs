@@ -115,7 +115,9 @@ fn scenario_of(compress: Option<Compress>) -> Scenario {
         version: Version::Http2 { streams: 8 },
         ..scenario::load(Request::get_text(TEXT, coding), 8)
     };
-    scenario::saturate("compress", "", load).with(setup).over_tls()
+    scenario::saturate("compress", "", load)
+        .with(setup)
+        .over_tls()
 }
 
 fn name_of(compress: Option<Compress>) -> String {
