@@ -1,6 +1,9 @@
 //! A table that is written, and above each key the lines that it came from.
 
-use super::text::is_value;
+use super::{
+    framing::{FRAMED, is_framing},
+    text::is_value,
+};
 
 /// A line of the other proxy, or several.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +65,9 @@ impl Table {
     /// Sets a key to a value in TOML. A key that is set already stays as it is.
     pub(super) fn set(&mut self, from: &Source, key: &str, value: impl Into<String>) {
         let value = value.into();
+        if is_framing(key, "") {
+            return self.needless(from, FRAMED);
+        }
         if is_value(&value) {
             self.insert(vec![from.clone()], key, Value::One(value));
         } else {
@@ -82,6 +88,9 @@ impl Table {
     /// Adds an item in TOML to a list.
     pub(super) fn push(&mut self, from: &Source, key: &str, item: impl Into<String>) {
         let item = item.into();
+        if is_framing(key, &item) {
+            return self.needless(from, FRAMED);
+        }
         if !is_value(&item) {
             return self.untranslated(from, format!("{key} cannot have such a value"));
         }
@@ -101,6 +110,10 @@ impl Table {
                 }
                 return;
             }
+        }
+        if self.has(key) {
+            let what = format!("{key} is set already, by a line above: join both by hand");
+            return self.untranslated(from, what);
         }
         self.insert(vec![from.clone()], key, Value::List(vec![item]));
     }

@@ -2,6 +2,7 @@
 //! answers as they do, side by side where they are installed.
 
 mod closed;
+mod haproxy;
 mod traefik;
 
 use std::{
@@ -86,26 +87,32 @@ fn shop(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
 struct Other(Child);
 
 impl Other {
-    /// Starts nginx, if it is installed.
-    async fn nginx(folder: &Path, file: &str, at: SocketAddr) -> Option<Self> {
-        let child = Command::new("nginx")
-            .arg("-p")
-            .arg(folder)
-            .args(["-c", file])
+    /// Starts a proxy that is installed, and waits until it accepts.
+    async fn start(name: &str, folder: &Path, arguments: &[&str], at: SocketAddr) -> Option<Self> {
+        // Others than the administrator do not look into /usr/sbin.
+        let place = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin"]
+            .iter()
+            .map(|it| Path::new(it).join(name))
+            .find(|it| it.exists());
+        let Some(place) = place else {
+            eprintln!("passed over: {name} is not installed; tests/run installs it");
+            return None;
+        };
+        let child = Command::new(place)
+            .args(arguments)
+            .current_dir(folder)
+            .env("HOME", folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = child else {
-            eprintln!("passed over: nginx is not installed");
-            return None;
-        };
-        let nginx = Self(child);
-        eventually("nginx accepts", || async {
+            .spawn()
+            .expect("it starts");
+        let other = Self(child);
+        eventually("the other proxy accepts", || async {
             Client::try_connect(at).await.ok().map(drop)
         })
         .await;
-        Some(nginx)
+        Some(other)
     }
 }
 
@@ -183,7 +190,9 @@ async fn an_imported_configuration_answers_as_nginx_does() {
     let (code, checked) = command(folder, &["check", "--offline", "imported.toml"]);
     assert_eq!(code, Some(0), "{checked}\n{text}");
     let proxy = started(&text, port.address()).await;
-    let nginx = Other::nginx(folder, "peer.conf", peer.address()).await;
+    let prefix = folder.to_str().expect("a path of letters");
+    let arguments = ["-p", prefix, "-c", "peer.conf"];
+    let nginx = Other::start("nginx", folder, &arguments, peer.address()).await;
     let real = "127.0.0.1";
     for (method, target, lines, body, wanted) in [
         ("GET", "/", "", "", format!("200 app GET / host=shop.example real={real} tenant= location= frame=DENY powered= asks=")),
@@ -258,6 +267,8 @@ fn caddyfile(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
          http://shop.example:{port} {{\n\tbind 127.0.0.1\n\theader X-Frame-Options DENY\n\theader -X-Powered-By\n\
          \thandle /api/* {{\n\t\treverse_proxy {api} {{\n\t\t\theader_up X-Tenant acme\n\t\t}}\n\t}}\n\
          \thandle_path /files/* {{\n\t\treverse_proxy {api}\n\t}}\n\
+         \t@beta {{\n\t\theader X-Beta yes\n\t\tmethod GET PUT\n\t}}\n\thandle @beta {{\n\t\treverse_proxy {api}\n\t}}\n\
+         \t@lang query lang=de\n\thandle @lang {{\n\t\trewrite * /de{{uri}}\n\t\treverse_proxy {app}\n\t}}\n\
          \t@old path /old /older/*\n\tredir @old /new permanent\n\thandle /health {{\n\t\trespond 204\n\t}}\n\
          \thandle {{\n\t\treverse_proxy {app}\n\t}}\n}}\n"
     )
@@ -286,21 +297,8 @@ async fn an_imported_caddyfile_answers_as_caddy_does() {
     let (code, checked) = command(folder, &["check", "--offline", "imported.toml"]);
     assert_eq!(code, Some(0), "{checked}\n{text}");
     let proxy = started(&text, port.address()).await;
-    let caddy = Command::new("caddy")
-        .args(["run", "--adapter", "caddyfile", "--config", "Peerfile"])
-        .current_dir(folder)
-        .env("HOME", folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let caddy = caddy.ok().map(Other);
-    if caddy.is_some() {
-        eventually("Caddy accepts", || async {
-            Client::try_connect(peer.address()).await.ok().map(drop)
-        })
-        .await;
-    }
+    let arguments = ["run", "--adapter", "caddyfile", "--config", "Peerfile"];
+    let caddy = Other::start("caddy", folder, &arguments, peer.address()).await;
     for (target, wanted) in [
         (
             "/",

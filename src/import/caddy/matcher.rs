@@ -228,6 +228,26 @@ fn matched(value: &str) -> Option<String> {
     }
 }
 
+/// Returns the placeholder of a value whose name has a part that was chosen.
+fn chosen(name: &str) -> Option<String> {
+    let kinds = [
+        ("header.", "header"),
+        ("cookie.", "cookie"),
+        ("query.", "query"),
+        ("uri.query.", "query"),
+    ];
+    let found = kinds
+        .iter()
+        .find_map(|(prefix, kind)| Some((kind, name.strip_prefix(prefix)?)))?;
+    let (kind, part) = found;
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+    let part = match *kind {
+        "header" => part.to_ascii_lowercase(),
+        _ => part.to_owned(),
+    };
+    (!part.is_empty() && part.bytes().all(is_plain)).then(|| format!("{{{kind}:{part}}}"))
+}
+
 /// Returns a text with placeholders as a template, in TOML.
 ///
 /// # Errors
@@ -246,6 +266,11 @@ pub(super) fn template(text: &str) -> Result<String, String> {
         };
         let name = &behind[1..end];
         let name = name.strip_prefix("http.request.").unwrap_or(name);
+        if let Some(placeholder) = chosen(name) {
+            written.push_str(&placeholder);
+            rest = &behind[end + 1..];
+            continue;
+        }
         written.push_str(match name {
             "host" => "{host}",
             "hostport" => "{host_port}",
@@ -256,6 +281,7 @@ pub(super) fn template(text: &str) -> Result<String, String> {
             "remote_host" | "remote.host" | "client_ip" | "remote" => "{client_ip}",
             "uuid" => "{request_id}",
             "http.auth.user.id" => "{auth.user}",
+            "remote.port" | "remote_port" => "{client_port}",
             other => return Err(format!("there is no placeholder for {{{other}}}")),
         });
         rest = &behind[end + 1..];

@@ -71,12 +71,19 @@ pub(super) fn format_of(text: &str) -> Option<String> {
         written.push_str(&rest[..at]);
         let behind = &rest[at + 1..];
         if let Some(end) = behind.find(']').filter(|_| behind.starts_with('[')) {
-            written.push_str(match &behind[1..end] {
+            let fetched = &behind[1..end];
+            if let Some(placeholder) = chosen(fetched) {
+                written.push_str(&placeholder);
+                rest = &behind[end + 1..];
+                continue;
+            }
+            written.push_str(match fetched {
                 "src" => "{client_ip}",
                 "req.hdr(host)" | "hdr(host)" | "req.hdr(Host)" => "{host}",
                 "path" => "{path}",
                 "pathq" | "capture.req.uri" | "url" => "{path}{query}",
                 "method" => "{method}",
+                "src_port" => "{client_port}",
                 "uuid()" | "uuid" | "unique-id" => "{request_id}",
                 _ => return None,
             });
@@ -93,4 +100,19 @@ pub(super) fn format_of(text: &str) -> Option<String> {
     }
     written.push_str(rest);
     (!rest.contains(['{', '}'])).then_some(written)
+}
+
+/// Returns the placeholder of a sample with a name, such as `req.hdr(x-tenant)`.
+fn chosen(sample: &str) -> Option<String> {
+    let (fetch, name) = sample.strip_suffix(')')?.split_once('(')?;
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+    if name.is_empty() || !name.bytes().all(is_plain) || name.eq_ignore_ascii_case("host") {
+        return None;
+    }
+    Some(match fetch {
+        "req.hdr" | "hdr" | "req.fhdr" => format!("{{header:{}}}", name.to_ascii_lowercase()),
+        "req.cook" | "cook" => format!("{{cookie:{name}}}"),
+        "url_param" | "urlp" => format!("{{query:{name}}}"),
+        _ => return None,
+    })
 }

@@ -3,12 +3,13 @@
 use super::{
     Translator,
     condition::Condition,
+    group,
     level::Level,
     location::Matcher,
     server::Server,
     syntax::Directive,
     untranslated,
-    value::{Part, is_plain, parts, target, template},
+    value::{Part, is_plain, parts},
 };
 use crate::import::document::{Table, quoted};
 
@@ -103,7 +104,7 @@ impl<'a> Translator<'a> {
             _ => return false,
         };
         match code {
-            "301" | "302" | "303" | "307" | "308" => match template(rest) {
+            "301" | "302" | "303" | "307" | "308" => match group::target(table, rest) {
                 Ok(to) => {
                     table.set(&line.source, "redirect.to", to);
                     table.set_plain("redirect.status", code);
@@ -156,23 +157,23 @@ impl<'a> Translator<'a> {
             [from, to] if to.starts_with("http") => (from, to, "302"),
             _ => return false,
         };
-        let Some(to) = target(from, to) else {
+        let takes_all = group::takes_all(from);
+        let known = PATHS.iter().find_map(|key| table.text(key));
+        let is_within = known.is_none_or(|known| {
+            let literal = |text: &str| text.trim_start_matches('^').replace('\\', "");
+            literal(from).starts_with(&literal(&known))
+        });
+        if regex::Regex::new(from).is_err() || !takes_all && !is_within {
+            return false;
+        }
+        let Some((from, to)) = group::redirected(from, to) else {
             return false;
         };
-        let takes_all = matches!(
-            from,
-            "^" | "^/" | ".*" | "^.*$" | "^/.*$" | "^(.*)$" | "^/(.*)$" | "(.*)"
-        );
         if !takes_all {
-            let narrows = |it: &str| from.starts_with(it.trim_matches(['"', '\'']));
-            let narrows = table.one("path_regex").is_none_or(narrows);
-            if !narrows || regex::Regex::new(from).is_err() {
-                return false;
-            }
-            for key in ["path", "path_prefix", "path_regex"] {
+            for key in PATHS {
                 table.remove(key);
             }
-            table.set(&line.source, "path_regex", quoted(from));
+            table.set(&line.source, "path_regex", quoted(&from));
         }
         table.set(&line.source, "redirect.to", to);
         table.set_plain("redirect.status", status);
@@ -394,3 +395,6 @@ impl<'a> Translator<'a> {
         true
     }
 }
+
+/// Keys that say which paths a route takes.
+const PATHS: [&str; 3] = ["path", "path_prefix", "path_regex"];

@@ -3,7 +3,7 @@
 use super::{
     Translator,
     level::Level,
-    value::{millis, template},
+    value::{millis, template_with},
 };
 use crate::import::document::{Table, key_part, quoted};
 
@@ -27,7 +27,7 @@ impl<'a> Translator<'a> {
                 table.needless(&line.source, "the host of the client is sent");
             }
             "$proxy_host" => table.set(&line.source, "rewrite.host", quoted(authority)),
-            value => match template(value) {
+            value => match template_with(value, table.text("path_regex").as_deref()) {
                 Ok(host) => table.set(&line.source, "rewrite.host", host),
                 Err(why) => table.untranslated(&line.source, why),
             },
@@ -65,7 +65,7 @@ impl<'a> Translator<'a> {
                 _ if value == format!("$http_{}", name.replace('-', "_")) => {
                     table.needless(&line.source, "the field of the client is sent");
                 }
-                _ => match template(value) {
+                _ => match template_with(value, table.text("path_regex").as_deref()) {
                     Ok(value) => {
                         let key = format!("headers_request.set.{}", key_part(&name));
                         table.set(&line.source, &key, value);
@@ -107,7 +107,7 @@ impl<'a> Translator<'a> {
             } else {
                 format!("headers_response.add.{part}")
             };
-            match template(value) {
+            match template_with(value, table.text("path_regex").as_deref()) {
                 Ok(_) if added.contains(&name) => table.untranslated(
                     &line.source,
                     "a field is added once: write both values with a comma between them",

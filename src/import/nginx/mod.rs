@@ -9,6 +9,7 @@ mod advice;
 mod cache;
 mod condition;
 mod gate;
+mod group;
 mod guard;
 mod header;
 mod included;

@@ -99,15 +99,23 @@ pub(super) fn is_plain(text: &str) -> bool {
     parts.iter().all(|it| matches!(it, Part::Text(_)))
 }
 
-/// Returns a text with variables as a template, in TOML.
+/// Returns a text with variables, and with groups of the expression on the path, as a template, in TOML.
 ///
 /// # Errors
 /// The variable that has no placeholder.
-pub(super) fn template(text: &str) -> Result<String, String> {
+pub(super) fn template_with(text: &str, expression: Option<&str>) -> Result<String, String> {
     if text.contains(char::is_control) {
         return Err("a value has one line".to_owned());
     }
-    let text = text.replace("$is_args$args", "$request_query");
+    let mut text = text.to_owned();
+    for query in [
+        "$is_args$args",
+        "$is_args$query_string",
+        "?$args",
+        "?$query_string",
+    ] {
+        text = text.replace(query, "$request_query");
+    }
     let mut written = String::new();
     for part in parts(&text) {
         match part {
@@ -117,29 +125,36 @@ pub(super) fn template(text: &str) -> Result<String, String> {
             Part::Text(text) => written.push_str(text),
             Part::Variable(name) => match placeholder(name) {
                 Some(placeholder) => written.push_str(placeholder),
-                None => return Err(format!("there is no placeholder for ${name}")),
+                None => written.push_str(&chosen(name, expression)?),
             },
         }
     }
     Ok(quoted(&written))
 }
 
-/// Returns the target of a redirect, if it does not need groups of the expression.
-pub(super) fn target(from: &str, to: &str) -> Option<String> {
-    let whole = matches!(from, "^(.*)$" | "^(.*)" | "(.*)");
-    let below = matches!(from, "^/(.*)$" | "^/(.*)");
-    let to = match to.strip_suffix('?') {
-        Some(to) => to.to_owned(),
-        None => format!("{to}$request_query"),
-    };
-    let to = if whole {
-        to.replace("$1", "$uri")
-    } else if below {
-        to.replace("/$1", "$uri")
-    } else {
-        to
-    };
-    template(&to).ok()
+/// Returns the placeholder of a variable whose name has a part that was chosen.
+fn chosen(variable: &str, expression: Option<&str>) -> Result<String, String> {
+    if let Some(name) = variable.strip_prefix("http_") {
+        return Ok(format!("{{header:{}}}", name.replace('_', "-")));
+    }
+    for (prefix, kind) in [("arg_", "query"), ("cookie_", "cookie")] {
+        if let Some(name) = variable.strip_prefix(prefix) {
+            return Ok(format!("{{{kind}:{name}}}"));
+        }
+    }
+    let regex = expression.and_then(|it| regex::Regex::new(it).ok());
+    let is_number = variable.bytes().all(|it| it.is_ascii_digit());
+    let has_group = regex.is_some_and(|regex| match variable.parse::<usize>() {
+        Ok(number) => (1..regex.captures_len()).contains(&number),
+        Err(_) => regex.capture_names().flatten().any(|it| it == variable),
+    });
+    match (has_group, is_number) {
+        (true, _) => Ok(format!("{{path.{variable}}}")),
+        (false, true) => Err(format!(
+            "${variable} is no group of an expression on the path of this route: {{path.{variable}}} needs path_regex with such a group"
+        )),
+        (false, false) => Err(format!("there is no placeholder for ${variable}")),
+    }
 }
 
 fn placeholder(variable: &str) -> Option<&'static str> {
@@ -154,6 +169,7 @@ fn placeholder(variable: &str) -> Option<&'static str> {
         "request_id" => "{request_id}",
         "request_method" => "{method}",
         "ssl_client_s_dn" => "{tls.subject}",
+        "remote_port" => "{client_port}",
         "remote_user" => "{auth.user}",
         "upstream_addr" => "{endpoint}",
         _ => return None,
@@ -163,6 +179,10 @@ fn placeholder(variable: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn template(text: &str) -> Result<String, String> {
+        template_with(text, None)
+    }
 
     #[test]
     fn times_sizes_and_names_are_written_in_our_form() {
@@ -188,6 +208,16 @@ mod tests {
         assert_eq!(to.as_deref(), Ok("\"https://{host}{path}{query}\""));
         let to = template("${scheme}://x$uri$is_args$args");
         assert_eq!(to.as_deref(), Ok("\"{scheme}://x{path}{query}\""));
+        let to = template("$http_x_tenant-$arg_a-$cookie_b?$args");
+        assert_eq!(
+            to.as_deref(),
+            Ok("\"{header:x-tenant}-{query:a}-{cookie:b}{query}\"")
+        );
+        let groups = Some("^/a/(.*)/(?P<name>x)$");
+        let to = template_with("/b/$1/$name/$2", groups);
+        assert_eq!(to.as_deref(), Ok("\"/b/{path.1}/{path.name}/{path.2}\""));
+        assert!(template_with("/b/$3", groups).is_err());
+        assert!(template("/b/$1").unwrap_err().contains("path_regex"));
         assert!(template("$geoip_city").unwrap_err().contains("$geoip_city"));
         assert_eq!(
             parts("a$b-$"),

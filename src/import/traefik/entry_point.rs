@@ -89,12 +89,15 @@ impl<'n> Translator<'n> {
             router.is_tls |= meant.peek().is_some() && meant.all(|it| it.is_tls);
         }
         for point in &mut points {
-            let usual = point.address.ends_with("443")
-                || point.name.to_ascii_lowercase().contains("secure");
-            point.is_tls |= routers.iter().any(|it| {
-                let is_named = !it.entry_points.is_empty();
-                it.is_tls && means(it, point) && (is_named || usual)
-            });
+            let name = point.name.to_ascii_lowercase();
+            let usual =
+                point.address.ends_with("443") || name.contains("secure") || name.contains("https");
+            let mut meant = routers.iter().filter(|it| means(it, point));
+            // One that serves both is what its name says.
+            point.is_tls |= match meant.clone().any(|it| !it.is_tls) {
+                true => usual && meant.any(|it| it.is_tls),
+                false => meant.any(|it| it.is_tls && (usual || !it.entry_points.is_empty())),
+            };
         }
         guess(&mut points);
         self.entry_points = points;

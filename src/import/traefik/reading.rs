@@ -93,12 +93,34 @@ impl<'n> Reading<'n> {
         for (key, node) in self.left() {
             table.untranslated(&block(node, &below(&self.path, key)), what_to_do);
         }
+        self.mention(table);
     }
 
     /// Tells the keys that nobody has asked for, of a table that keeps clients out.
     pub(super) fn rest_closes(self, table: &mut Table, what_to_do: &str) {
         for (key, node) in self.left() {
             table.close(&block(node, &below(&self.path, key)), what_to_do);
+        }
+        self.mention(table);
+    }
+
+    /// Writes down the lines of keys that were asked for and stand nowhere yet.
+    fn mention(&self, table: &mut Table) {
+        for (key, node) in self.node.entries() {
+            let is_list = |it: &Value| matches!(it, Value::List(items) if items.iter().all(|it| it.text().is_some()));
+            let is_text = node.text().is_some() || is_list(&node.value);
+            if !is_text || !self.taken.contains(&key.to_ascii_lowercase()) {
+                continue;
+            }
+            let path = below(&self.path, key);
+            let mut leaves = Vec::new();
+            node.leaves("", &mut leaves);
+            for (_, leaf) in leaves {
+                let line = leaf.source();
+                if !table.names(&line.place) {
+                    table.mention(&block(leaf, &path));
+                }
+            }
         }
     }
 
@@ -129,9 +151,13 @@ pub(super) fn block(node: &Node, path: &str) -> Source {
             let text = leaf.text().unwrap_or_default();
             leaf.source_as(format!("{path}{dot}{below} = {text}"))
         }
-        [(_, first), .., (_, last)] => {
+        _ => {
             // A merged table may stand elsewhere.
-            let (from, to) = (first.line.min(last.line), first.line.max(last.line));
+            let lines = leaves.iter().map(|(_, leaf)| leaf.line);
+            let (from, to) = (
+                lines.clone().min().unwrap_or(node.line),
+                lines.max().unwrap_or(node.line),
+            );
             let mut source = node.source_as(path);
             if let Some((file, _)) = source.place.rsplit_once(':') {
                 source.place = match from == to {

@@ -1,15 +1,10 @@
-//! What nginx, HAProxy and Caddy refuse, the imported configuration refuses: side by side with each
+//! Refusals of nginx, HAProxy and Caddy, which the imported configuration makes too: side by side with each
 //! that is installed.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, net::SocketAddr, path::Path};
 
 use super::{Other, command, echo, started};
-use crate::harness::{Client, Port, eventually};
+use crate::harness::{Client, Port};
 
 /// A request, and the status that both answer it with.
 type Case = (&'static str, &'static str, &'static str, u16);
@@ -50,28 +45,6 @@ async fn both_answer(
     }
     drop(other);
     drop(proxy);
-}
-
-/// Starts another proxy, if it is installed.
-async fn peer(name: &str, folder: &Path, args: &[&str], at: SocketAddr) -> Option<Other> {
-    let child = Command::new(name)
-        .args(args)
-        .current_dir(folder)
-        .env("HOME", folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(child) = child else {
-        eprintln!("passed over: {name} is not installed");
-        return None;
-    };
-    let other = Other(child);
-    eventually("the other proxy accepts", || async {
-        Client::try_connect(at).await.ok().map(drop)
-    })
-    .await;
-    Some(other)
 }
 
 #[tokio::test]
@@ -144,7 +117,10 @@ async fn what_nginx_refuses_the_imported_configuration_refuses() {
         ("GET", "/.htaccess", "", 403),
         ("GET", "/", "x-block: 1", 403),
     ];
-    let start = async |folder: &Path, file: &str, at| Other::nginx(folder, file, at).await;
+    let start = async |folder: &Path, file: &str, at| {
+        let here = folder.to_str().expect("a path of text");
+        Other::start("nginx", folder, &["-p", here, "-c", file], at).await
+    };
     both_answer("nginx", config, start, &cases).await;
 }
 
@@ -180,7 +156,7 @@ async fn what_haproxy_refuses_the_imported_configuration_refuses() {
         ("POST", "/api/x", "", 405),
     ];
     let start = async |folder: &Path, file: &str, at| {
-        peer("haproxy", folder, &["-db", "-f", file], at).await
+        Other::start("haproxy", folder, &["-db", "-f", file], at).await
     };
     both_answer("haproxy", config, start, &cases).await;
 }
@@ -216,7 +192,7 @@ async fn what_caddy_refuses_the_imported_configuration_refuses() {
     ];
     let start = async |folder: &Path, file: &str, at| {
         let args = ["run", "--adapter", "caddyfile", "--config", file];
-        peer("caddy", folder, &args, at).await
+        Other::start("caddy", folder, &args, at).await
     };
     both_answer("caddy", config, start, &cases).await;
 }

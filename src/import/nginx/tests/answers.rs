@@ -188,3 +188,40 @@ fn a_location_without_a_log_has_none() {
     );
     has(&text, &["path_regex = \"^/up\"", "access_log = false"]);
 }
+
+#[test]
+fn groups_headers_parameters_and_cookies_stand_in_targets() {
+    let server = format!(
+        "location ~ ^(/blog/.*)$ {{ return 301 https://blog.example$1; }}\n\
+         location ~ ^/user/(?P<id>[0-9]+)$ {{ return 302 /people/$id?from=$arg_from; }}\n\
+         location /old {{ rewrite ^/old/(.*)$ /new/$1 permanent; }}\n\
+         location /gone {{ rewrite ^ https://new.example/ redirect; }}\n\
+         location /chosen {{ return 302 https://$http_x_to/; }}\n\
+         location / {{ proxy_set_header X-Lang $cookie_lang; proxy_set_header X-A $http_x_b; {PASS} }}"
+    );
+    let text = imported(UPSTREAM, &server);
+    for lines in [
+        &[
+            "path_regex = \"^/(blog/.*)$\"",
+            "redirect.to = \"https://blog.example/{path.1}\"",
+        ][..],
+        &["redirect.to = \"/people/{path.id}?from={query:from}\""],
+        &[
+            "path_regex = \"^/old/(.*)$\"",
+            "redirect.to = \"/new/{path.1}{query}\"",
+        ],
+        &[
+            "path_regex = \"^/gone\"",
+            "redirect.to = \"https://new.example/{query}\"",
+        ],
+        &["x-lang = \"{cookie:lang}\"", "x-a = \"{header:x-b}\""],
+        // A client would lead others where it likes.
+        &[
+            "NOT TRANSLATED",
+            "return 302 https://$http_x_to/;",
+            "choose the host",
+        ],
+    ] {
+        has(&text, lines);
+    }
+}

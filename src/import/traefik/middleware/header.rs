@@ -8,7 +8,7 @@ use super::{
     },
     UNKNOWN, Way,
 };
-use crate::import::document::{Source, Table, key_part, quoted, quoted_list};
+use crate::import::document::{Source, Table, key_part, quoted};
 
 pub(super) fn headers(table: &mut Table, way: &Way, mut reading: Reading<'_>) {
     for (key, kind) in [
@@ -43,6 +43,9 @@ fn field(table: &mut Table, kind: &str, name: &str, node: &Node) {
         {
             table.needless(&line, "what a client writes into it does not count");
         }
+        "host" if of_requests && value.is_empty() => {
+            table.untranslated(&line, "a request has a host: rewrite.host of the route");
+        }
         "host" if of_requests => claim(table, &line, "rewrite.host", literal(value)),
         _ if value.is_empty() => {
             table.remove(&format!("{kind}.set.{}", key_part(&name)));
@@ -76,10 +79,11 @@ fn cors(table: &mut Table, reading: &mut Reading<'_>) {
         if *first == "*" && ours != "cors.origins" {
             return table.needless(line, "any, as by default");
         }
-        let value = quoted_list(items.iter().map(|(item, _)| *item));
-        claim(table, line, ours, value);
-        for (_, line) in &items {
-            table.also(line, ours);
+        if table.has(ours) {
+            return table.untranslated(line, format!("{ours} is set already: join both by hand"));
+        }
+        for (item, line) in &items {
+            table.push(line, ours, quoted(item));
         }
     };
     list(table, "accessControlAllowOriginList", "cors.origins");

@@ -47,6 +47,16 @@ impl<'n> Translator<'n> {
         }
     }
 
+    /// The pool of a service that the route does not lead to itself.
+    fn pool_beside(&mut self, table: &mut Table, name: &str, line: &Source) -> String {
+        let mut own = Table::default();
+        let pool = self.pool_of(&mut own, name, line);
+        // The host that it wants is told.
+        own.keep_remarks();
+        table.append(&own);
+        pool
+    }
+
     pub(super) fn mirroring(
         &mut self,
         table: &mut Table,
@@ -71,7 +81,7 @@ impl<'n> Translator<'n> {
                 table.untranslated(&block(item, "mirrors"), "one shadow of a route");
                 continue;
             };
-            let pool = self.pool_of(&mut Table::default(), name, &line);
+            let pool = self.pool_beside(table, name, &line);
             table.set(&line, "shadow.pool", quoted(&pool));
             match percent {
                 Some((percent, line)) => {
@@ -103,7 +113,7 @@ impl<'n> Translator<'n> {
         let pool = self.pool_of(table, name, &main_line);
         table.set(&main_line, "pool", quoted(&pool));
         if let Some((name, line)) = fallback {
-            let other = self.pool_of(&mut Table::default(), name, &line);
+            let other = self.pool_beside(table, name, &line);
             let wanted = format!("pools.{pool}");
             if let Some(made) = self.pools.iter_mut().find(|it| it.name == wanted) {
                 made.push(&line, "failover", quoted(&other));

@@ -1,5 +1,6 @@
 //! Usual parts of configurations of Traefik, one by one.
 
+mod all;
 mod middleware;
 
 use std::fs;
@@ -43,16 +44,17 @@ fn each_value_is_named(name: &str, text: &str, result: &str) {
             Some((from.parse().ok()?, to.parse().ok()?))
         })
         .collect();
-    for (path, leaf) in leaves {
-        let is_named = places
+    let is_named = |line: usize| {
+        places
             .iter()
-            .any(|(from, to)| (*from..=*to).contains(&leaf.line));
-        assert!(
-            is_named,
-            "line {} ({path}) is nowhere in\n{result}",
-            leaf.line
-        );
-    }
+            .any(|(from, to)| (*from..=*to).contains(&line))
+    };
+    let missing: Vec<String> = leaves
+        .iter()
+        .filter(|(_, leaf)| !is_named(leaf.line))
+        .map(|(path, leaf)| format!("{path} (line {})", leaf.line))
+        .collect();
+    assert!(missing.is_empty(), "nowhere: {missing:#?}\n{result}");
 }
 
 #[test]

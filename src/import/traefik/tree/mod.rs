@@ -135,18 +135,19 @@ pub(super) fn below(path: &str, key: &str) -> String {
 /// The line that is not in the syntax.
 pub(super) fn parse(read: Text) -> Result<Node, ImportError> {
     let is_toml = read.name.to_ascii_lowercase().ends_with(".toml");
+    let filled = filled(&read, |name| std::env::var(name).ok())?;
     let file = Rc::new(File {
         name: read.name,
         lines: read.text.lines().map(str::to_owned).collect(),
     });
     let tree = match is_toml {
-        true => of_toml(&read.text, &file),
-        false => Yaml::new(&file).read(&read.text),
+        true => of_toml(&filled, &file),
+        false => Yaml::new(&file).read(&filled),
     };
     tree.map_err(|(line, message)| {
         let message = match read.text.contains("{{") {
             true => format!(
-                "{message}; templates of Go ({{{{ … }}}}) are not filled in: import what they become"
+                "{message}; of templates of Go only {{{{ env \"NAME\" }}}} is filled in: import what the others become"
             ),
             false => message,
         };
@@ -159,6 +160,38 @@ pub(super) fn parse(read: Text) -> Result<Node, ImportError> {
 }
 
 type Fault = (usize, String);
+
+/// Returns the text with `{{ env "NAME" }}` filled in; other templates stay.
+fn filled(read: &Text, variable: impl Fn(&str) -> Option<String>) -> Result<String, ImportError> {
+    let mut filled = String::with_capacity(read.text.len());
+    for (at, line) in read.text.split_inclusive('\n').enumerate() {
+        let mut rest = line;
+        while let Some((before, behind)) = rest.split_once("{{") {
+            filled.push_str(before);
+            let name = behind.split_once("}}").and_then(|(inner, after)| {
+                let name = inner.trim_matches([' ', '-']).strip_prefix("env")?.trim();
+                let quote = name.chars().next().filter(|it| matches!(it, '"' | '`'))?;
+                Some((name.strip_prefix(quote)?.strip_suffix(quote)?, after))
+            });
+            let Some((name, after)) = name else {
+                filled.push_str("{{");
+                rest = behind;
+                continue;
+            };
+            let value = variable(name).filter(|it| !it.contains(char::is_control));
+            filled += &value.ok_or_else(|| ImportError::Malformed {
+                file: read.name.to_string(),
+                line: at + 1,
+                message: format!(
+                    "the environment variable {name} is not set: set it as Traefik gets it, and import again"
+                ),
+            })?;
+            rest = after;
+        }
+        filled.push_str(rest);
+    }
+    Ok(filled)
+}
 
 fn of_toml(text: &str, file: &Rc<File>) -> Result<Node, Fault> {
     let lines = Lines::of(text);
@@ -225,6 +258,21 @@ mod tests {
             let items: Vec<&str> = items.into_iter().map(|(it, _)| it).collect();
             assert_eq!(items, ["1", "true"]);
         }
+    }
+
+    #[test]
+    fn variables_of_the_environment_are_filled_in() {
+        let text = |text: &str| Text {
+            name: "a.yml".into(),
+            text: text.to_owned(),
+        };
+        let known = |name: &str| (name == "A").then(|| "b".to_owned());
+        let line = "x: 'Host(`{{ env \"A\" }}`) {{env `A`}} {{ range }}'\n";
+        let wanted = "x: 'Host(`b`) b {{ range }}'\n";
+        assert_eq!(filled(&text(line), known).unwrap(), wanted);
+        let error = filled(&text("\n{{ env \"B\" }}"), known).unwrap_err();
+        let told = "a.yml:2: the environment variable B is not set";
+        assert!(error.to_string().starts_with(told), "{error}");
     }
 
     #[test]
