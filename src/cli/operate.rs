@@ -158,6 +158,9 @@ pub(super) fn endpoint(args: &Args, asked: &EndpointArgs) -> Result<Exit, Comman
         return Err(CommandError::WrongUse(error));
     }
     let told = client.post(&path, JSON, "")?;
+    if let Some(warning) = told.get("warning").and_then(|it| it.as_str()) {
+        print::remark(&format!("warning: {warning}"))?;
+    }
     if asked.wait {
         return empties(&client, asked);
     }

@@ -107,6 +107,7 @@ fn source(out: &mut String, discovery: &PoolDiscovery) {
     let _ = writeln!(out, "  from {}: {counted}", discovery.from);
     if let (Some(error), Some(since)) = (&discovery.error, &discovery.error_since) {
         let kept = match discovery.endpoints {
+            0 if discovery.succeeded.is_some() => "the last good list, an empty one, is kept",
             0 => "there is no list",
             _ => "the last good list is kept",
         };
@@ -119,9 +120,15 @@ fn source(out: &mut String, discovery: &PoolDiscovery) {
         );
     }
     if let (held @ 1.., Some(since)) = (discovery.held, &discovery.held_since) {
+        let until = discovery.held_until.as_ref();
+        let until = until.map_or_else(String::new, |time| format!(" until {time}"));
+        let down = match discovery.held_down {
+            0 => String::new(),
+            down => format!(", or marked as down ({down})"),
+        };
         let _ = writeln!(
             out,
-            "  since {since} {held} stay that are suddenly not listed"
+            "  since {since} {held} stay{until} that are suddenly not listed{down}"
         );
     }
     if discovery.absent > 0 {

@@ -10,7 +10,7 @@ use semver::VersionReq;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{Answering, Attempt, AttemptNumber};
+use super::{Answering, Attempt, AttemptNumber, Obstacle};
 use crate::{
     resilience::{BudgetRequest, Why},
     rollout::shadow::Answer,
@@ -71,22 +71,46 @@ pub(crate) struct Copied {
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
-/// Sum of the times that an exchange has waited for limits.
+/// Sum of the times that an exchange has waited for limits, and the limit that refused it last.
 #[derive(Debug, Default)]
 pub(crate) struct QueuedTime {
-    ns: Cell<u64>,
+    /// Nanoseconds in the lower bits, the limit above: the record does not grow.
+    packed: Cell<u64>,
 }
+
+/// Bits of the nanoseconds: two years.
+const NS_BITS: u32 = 56;
+const NS_MAX: u64 = (1 << NS_BITS) - 1;
+/// Mark of a limit that was waited for until the time was over.
+const WAITED: u64 = 1 << (u64::BITS - 1);
 
 impl QueuedTime {
     /// Adds a wait.
     pub(crate) fn add(&self, waited: Duration) {
         let waited_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        self.ns.set(self.ns.get().saturating_add(waited_ns));
+        let packed = self.packed.get();
+        let ns = (packed & NS_MAX).saturating_add(waited_ns).min(NS_MAX);
+        self.packed.set(packed & !NS_MAX | ns);
+    }
+
+    /// Notes the limit that refused the exchange; `waited` if it first waited for it.
+    #[cold]
+    pub(crate) fn refused_by(&self, obstacle: Obstacle, waited: bool) {
+        let ns = self.packed.get() & NS_MAX;
+        let mark = if waited { WAITED } else { 0 };
+        self.packed.set(ns | obstacle.code() << NS_BITS | mark);
+    }
+
+    /// Returns the limit that refused the exchange last, and whether it waited for it.
+    pub(crate) fn obstacle(&self) -> Option<(Obstacle, bool)> {
+        let packed = self.packed.get();
+        let code = (packed & !WAITED) >> NS_BITS;
+        Some((Obstacle::of(code)?, packed & WAITED != 0))
     }
 
     /// Returns the sum; none if it never waited.
     pub(crate) fn get(&self) -> Option<Duration> {
-        let ns = self.ns.get();
+        let ns = self.packed.get() & NS_MAX;
         (ns > 0).then(|| Duration::from_nanos(ns))
     }
 }

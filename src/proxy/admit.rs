@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Method, Uri, Version, uri::PathAndQuery};
 
 use crate::{
-    exchange::{Exchange, Request},
+    exchange::{Exchange, Obstacle, Request},
     failure::{BadRequest, Failure},
     semantics::{
         Known, Value,
@@ -27,6 +27,7 @@ pub(super) fn check(
 ) -> Result<Option<Offer>, Failure> {
     remember_target(exchange, &request.uri);
     if connection.refuses_requests() {
+        exchange.call.queued.refused_by(Obstacle::Memory, false);
         return Err(Failure::LimitReached);
     }
     if matches!(request.method, Method::CONNECT | Method::TRACE) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{StatusCode, Version};
 use smallvec::SmallVec;
 
-use super::{divide, trace};
+use super::{divide, trace, unserved};
 use crate::{
     exchange::{AnswerEnd, Attempt, AttemptKind, AttemptOutcome, Exchange},
     failure::Side,
@@ -114,14 +114,14 @@ fn remember(worker: &Worker, exchange: &Exchange, end: &End<'_>) {
         .zip(&outcomes)
         .map(|(attempt, status)| view(exchange, attempt, status))
         .collect();
-    let upstream = exchange
-        .answered
-        .map(|answered| answered - exchange.started);
+    let upstream = exchange.answered.map(|it| it - exchange.started);
     let request = &exchange.request;
     let target = std::str::from_utf8(&request.target).unwrap_or_default();
     let grpc_status = exchange.grpc_status.map(|status| status.to_string());
     let wanted = call.wanted().map(ToString::to_string);
-    let fields = fields(exchange, grpc_status.as_deref(), wanted.as_deref());
+    let detail = exchange.failure.and_then(|_| unserved::detail(exchange));
+    let optional = [grpc_status.as_deref(), wanted.as_deref(), detail.as_deref()];
+    let fields = fields(exchange, optional);
     let trace = exchange.trace.as_ref();
     let ids = trace.map(|trace| (trace.id.text(), trace.span.text()));
     let line = Line {
@@ -201,8 +201,7 @@ fn view<'a>(
 /// The fields that the configuration adds, and those that only some lines have.
 fn fields<'a>(
     exchange: &'a Exchange,
-    grpc_status: Option<&'a str>,
-    wanted: Option<&'a str>,
+    [grpc_status, wanted, detail]: [Option<&'a str>; 3],
 ) -> Vec<(&'a str, &'a [u8])> {
     let added = &exchange.snapshot.shared.logged;
     let cohort = exchange.cohort.as_ref();
@@ -211,7 +210,6 @@ fn fields<'a>(
         Some(choice) => ("rollout", choice.arm.word().as_bytes()),
     });
     let cache = exchange.cached.as_ref().and_then(|it| it.outcome);
-    let detail = exchange.refused().and_then(|it| it.detail.as_deref());
     exchange
         .request
         .logged

@@ -22,6 +22,7 @@ mod subrequest;
 mod trace;
 mod trailer_rules;
 mod tunnel;
+mod unserved;
 mod upload;
 mod version;
 mod watch;

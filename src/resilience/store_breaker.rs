@@ -116,6 +116,12 @@ impl StoreBreaker {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Time for which the store has been left alone; none while it is asked.
+    pub fn open_for(&self, now: Instant) -> Option<Duration> {
+        let since = self.is_open().then(|| self.lock().since)?;
+        Some(now.saturating_duration_since(since))
+    }
+
     /// Cause of the last failure; none while closed.
     pub fn cause(&self) -> Option<String> {
         self.is_open().then(|| self.lock().cause.clone())

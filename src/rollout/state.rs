@@ -91,6 +91,11 @@ impl RolloutState {
         self.lock().progress.machine.state
     }
 
+    /// The state as people see it.
+    pub fn shown(&self) -> State {
+        self.lock().progress.machine.shown()
+    }
+
     /// Lets time pass, where no fleet decides.
     pub fn tick(&self, rollout: &Rollout, now: Instant, health: CandidateHealth) {
         let live = &mut *self.lock();

@@ -1,11 +1,12 @@
 //! Condition of an endpoint in words: the same in `status`, `top`, `explain`, `/pools`, the
 //! dashboard and the messages about a pool.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use super::{
     endpoint::{Endpoint, Standing},
     health::EndpointView,
+    pool::Pool,
 };
 
 /// Condition of an endpoint of a pool.
@@ -40,6 +41,42 @@ impl Condition {
         }
     }
 }
+
+/// Returns the words for what keeps all endpoints of a pool away, the most frequent first; none if
+/// one may get requests.
+pub fn kept_out(pool: &Pool, in_panic: bool) -> Option<String> {
+    let set = pool.endpoint_set();
+    let picture = set.health.picture();
+    let mut counts: HashMap<_, usize> = HashMap::new();
+    for (endpoint, view) in set.endpoints.iter().zip(&picture.endpoints) {
+        let condition = Condition::of(endpoint, view, in_panic);
+        if condition.serves {
+            return None;
+        }
+        *counts.entry(condition.words).or_default() += 1;
+    }
+    if counts.is_empty() {
+        let source = pool.discovery.as_ref().map(|it| it.source.to_string());
+        return Some(match source {
+            Some(source) => format!("{source} has none"),
+            None => "it has none; list one in `endpoints`".to_owned(),
+        });
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
+    let more = counts.len().saturating_sub(WORDS_MAX);
+    let words = counts.iter().take(WORDS_MAX);
+    let mut words: Vec<String> = words
+        .map(|(what, count)| format!("{count} {what}"))
+        .collect();
+    if more > 0 {
+        words.push(format!("{more} other states"));
+    }
+    Some(words.join(", "))
+}
+
+/// Maximum number of states that are named.
+const WORDS_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -106,6 +106,7 @@ mod prometheus;
 mod proxy_protocol;
 mod rate_limit;
 mod rate_limit_redis;
+mod reason_details;
 mod registration;
 mod registration_others;
 mod reload;

@@ -54,11 +54,12 @@ async fn status_names_what_fails_beside_the_traffic_until_it_works() {
         let lines = status.lines().take_while(|line| line.starts_with("! "));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
+    let store = format!("redis://{}", redis.address());
     let expected = [
         "spans do not reach their collector since 20".to_owned(),
         "the last good configuration is not kept since 20".to_owned(),
-        "listener \"web\" is not registered: ".to_owned(),
-        format!("rate limits: the store redis://{}", redis.address()),
+        "listener \"web\" is not registered since 20".to_owned(),
+        format!("rate limits: the store {store} fails since 20"),
     ];
     eventually("all four are told", async || {
         assert_eq!(proxy.get("/").await.status, 200);

@@ -138,6 +138,10 @@ async fn an_endpoint_drained_by_hand_is_told_with_the_way_back() {
     let name = format!("app/{}", app.address());
     let (code, said) = command(proxy.folder(), &["endpoint", "drain", &name]);
     assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("warning: no endpoint of pool \"app\" can serve now: 1 draining"),
+        "{said}"
+    );
     let line = format!("1 draining; `sluicegate endpoint enable {name}` brings it back");
     is_told(&proxy, &[&line]).await;
     let (_, said) = command(proxy.folder(), &["endpoint", "enable", &name]);

@@ -72,6 +72,12 @@ pub struct PoolDiscovery {
     /// Time since when that is so.
     #[serde(default)]
     pub held_since: Option<String>,
+    /// Those of the held ones that the list marks as down.
+    #[serde(default)]
+    pub held_down: usize,
+    /// Time until which they stay, if the list stays like this.
+    #[serde(default)]
+    pub held_until: Option<String>,
     /// Endpoints that are not listed any more, and used until their check fails.
     #[serde(default)]
     pub absent: usize,

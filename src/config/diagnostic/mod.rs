@@ -214,22 +214,32 @@ impl Faults {
         })
     }
 
+    /// Renders the errors alone, plainly: the reasons for which a configuration is refused.
+    pub fn errors_text(&self) -> String {
+        let errors = self.list.iter();
+        let errors = errors.filter(|fault| fault.severity == Severity::Error);
+        self.rendered(&errors.collect::<Vec<_>>(), false)
+    }
+
     /// Renders all faults for a terminal that shows colours, or plainly.
     pub fn render(&self, coloured: bool) -> String {
+        self.rendered(&self.list.iter().collect::<Vec<_>>(), coloured)
+    }
+
+    fn rendered(&self, list: &[&Fault], coloured: bool) -> String {
         let renderer = if coloured {
             Renderer::styled()
         } else {
             Renderer::plain()
         };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
-        let blocks: Vec<String> = self
-            .list
+        let blocks: Vec<String> = list
             .iter()
             .take(RENDERED_MAX)
             .map(|fault| self.render_one(&renderer, fault))
             .collect();
         let mut text = blocks.join("\n\n");
-        if let Some(more) = self.list.len().checked_sub(RENDERED_MAX + 1) {
+        if let Some(more) = list.len().checked_sub(RENDERED_MAX + 1) {
             text.push_str(&format!("\n\n… and {} more", more + 1));
         }
         text

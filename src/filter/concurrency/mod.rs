@@ -16,7 +16,7 @@ pub use clients::ClientGates;
 
 use super::Verdict;
 use crate::{
-    exchange::{Exchange, Request, Response},
+    exchange::{Exchange, Obstacle, Request, Response},
     failure::Failure,
     resilience::{
         ClientEntry, Place,
@@ -140,16 +140,16 @@ impl ConcurrencyFilter {
         let waiting = match gate.enter(self.queue, urgency, since) {
             Entry::Place(place) => return Ok(place),
             Entry::Waiting(waiting) => waiting,
-            Entry::Full => return Err(self.refuse(exchange)),
+            Entry::Full => return Err(self.refuse(exchange, false)),
         };
         let waited = timer::until(self.deadline(exchange, since), waiting).await;
         let took = timer::now().saturating_duration_since(since);
         exchange.call.queued.add(took);
         match waited {
             Ok(Some(place)) => Ok(place),
-            Ok(None) => Err(self.refuse(exchange)),
+            Ok(None) => Err(self.refuse(exchange, false)),
             Err(timer::Elapsed) => {
-                let refused = self.refuse(exchange);
+                let refused = self.refuse(exchange, true);
                 // Its own deadline may have been the earlier one.
                 match exchange.is_given_up(timer::recent()) {
                     true => Err(Failure::ResponseTimeout),
@@ -169,7 +169,12 @@ impl ConcurrencyFilter {
     }
 
     #[cold]
-    fn refuse(&self, exchange: &Exchange) -> Failure {
+    fn refuse(&self, exchange: &Exchange, waited: bool) -> Failure {
+        let obstacle = match self.scope {
+            Scope::Route(_) => Obstacle::RouteConcurrency,
+            Scope::Client(_) => Obstacle::ClientConcurrency,
+        };
+        exchange.call.queued.refused_by(obstacle, waited);
         if let Some(route) = exchange.route_metrics() {
             route.count_refused_place(self.per());
         }

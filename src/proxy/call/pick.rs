@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::terms::CallTerms;
 use crate::{
-    exchange::{CallRecord, QueuedTime},
+    exchange::{CallRecord, Obstacle, QueuedTime},
     failure::Failure,
     timer,
     upstream::{
@@ -185,7 +185,15 @@ async fn wait_in_turn<T>(
     let waiting = shared.freed.of(limit);
     // Looked at once more from inside the queue: only now is a release told to us.
     let place = Queued::join(shared, &pool.pool.limits, timer::now());
-    let place = place.ok_or(Failure::LimitReached)?;
+    let obstacle = match limit {
+        Limit::Connections => Obstacle::PoolConnections,
+        Limit::Requests => Obstacle::PoolRequests,
+        Limit::Endpoint => Obstacle::PerEndpoint,
+    };
+    let Some(place) = place else {
+        queued.refused_by(obstacle, false);
+        return Err(Failure::LimitReached);
+    };
     let deadline = place.deadline.min(deadline);
     let mut seen = None;
     let found = loop {
@@ -212,6 +220,7 @@ async fn wait_in_turn<T>(
         let waited = timer::until(deadline, freed).await;
         timer::now();
         if waited.is_err() {
+            queued.refused_by(obstacle, true);
             break Err(Failure::LimitReached);
         }
     };

@@ -1,5 +1,6 @@
 //! State machine of a rollout. Pure: time, health and verdicts are passed in.
 
+mod begin;
 mod order;
 
 use std::{fmt, time::Duration};
@@ -7,6 +8,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::gate::Verdict;
+use begin::NO_CANDIDATE;
 
 /// Course of a rollout.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,7 +158,7 @@ impl Default for Machine {
             paused: false,
             retreat: 0.0,
             between: None,
-            reason: "waits for healthy endpoints of the candidate".to_owned(),
+            reason: NO_CANDIDATE.to_owned(),
         }
     }
 }
@@ -219,18 +221,6 @@ impl Machine {
         self.step = place.unwrap_or(plan.steps.len());
         self.between = (!same(self.step)).then_some(share);
         self.lasted = Duration::ZERO;
-    }
-
-    fn look_for_candidate(&mut self, plan: &Plan, health: CandidateHealth) -> Option<Change> {
-        if self.paused || health != CandidateHealth::Healthy {
-            return None;
-        }
-        if plan.approve {
-            // Nothing has changed for anybody: it waits before its first step.
-            self.reason = "waits for approval of the first step".to_owned();
-            return None;
-        }
-        Some(self.start(plan, "the candidate is healthy"))
     }
 
     fn look_at_step(

@@ -306,3 +306,17 @@ fn a_share_above_all_steps_waits_for_its_gate_before_the_candidate_gets_all() {
     machine.tick(&smaller, 2 * SECOND, HEALTHY, &Verdict::Pass);
     assert_eq!(told(&machine, &smaller), (State::Promoted, 1.0));
 }
+
+#[test]
+fn a_rollout_that_only_needs_its_first_approval_is_shown_as_waiting() {
+    let approved = Plan {
+        approve: true,
+        ..plan()
+    };
+    let mut machine = Machine::default();
+    machine.tick(&approved, SECOND, HEALTHY, &Verdict::Pass);
+    assert_eq!(machine.state, State::Pending);
+    assert_eq!(machine.shown(), State::Waiting);
+    machine.tick(&approved, SECOND, CandidateHealth::Absent, &Verdict::Pass);
+    assert_eq!(machine.shown(), State::Pending);
+}

@@ -42,7 +42,17 @@ impl Control {
             Heard::Failed { .. } => "failed",
         };
         if was_bad && !matches!(heard, Heard::Failed { .. }) {
-            tracing::info!(pool = %pool.name, from = %source, "the list of endpoints is good again");
+            let listed = status.endpoints;
+            match (&status.held, listed) {
+                // That is told in a line of its own.
+                (Some(_), _) => {}
+                (None, 0) => {
+                    tracing::warn!(pool = %pool.name, from = %source, "the source answers again, with an empty list");
+                }
+                (None, _) => {
+                    tracing::info!(pool = %pool.name, from = %source, listed, "the list of endpoints is good again");
+                }
+            }
         }
         self.discoveries.count(&pool.name, source, result);
         if let Some(state_dir) = &snapshot.config.proxy.state_dir
@@ -85,7 +95,7 @@ impl Control {
         before: &SourceStatus,
         status: &SourceStatus,
     ) {
-        let held = |status: &SourceStatus| status.held.map(|(count, _)| count);
+        let held = |status: &SourceStatus| status.held.map(|held| held.count);
         let (name, kind) = (&*pool.name, source.kind());
         match (held(before), held(status)) {
             (was, now) if was == now => return,
@@ -102,7 +112,8 @@ impl Control {
                     held = count,
                     listed = status.endpoints,
                     hold,
-                    "most endpoints are suddenly not listed any more; they stay for a time"
+                    down = status.held.map_or(0, |held| held.down),
+                    "most endpoints are suddenly not listed any more, or marked as down; they stay for a time"
                 );
             }
             (Some(count), None) => {
@@ -134,7 +145,9 @@ pub(super) fn tell(pool: &str, source: &SourceSpec, heard: Heard, status: &Sourc
     if let (Heard::Failed { is_news: true }, Some((error, _))) = (heard, &status.error) {
         let kept = status.endpoints;
         let source = source.kind();
-        if kept == 0 {
+        if kept == 0 && status.succeeded.is_some() {
+            tracing::warn!(pool, source, %error, "the list of endpoints is refused; the last good one was empty");
+        } else if kept == 0 {
             tracing::warn!(pool, source, %error, "no list of endpoints yet");
         } else {
             tracing::warn!(pool, source, kept, %error, "the list of endpoints is refused; the last good one stays");

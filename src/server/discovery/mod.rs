@@ -159,7 +159,7 @@ impl Discoveries {
         gauges.endpoints.set(endpoints);
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         gauges.skipped.set(number(status.skipped.count()));
-        let held = status.held.map_or(0, |(count, _)| count);
+        let held = status.held.map_or(0, |held| held.count);
         gauges.held.set(number(held));
         gauges.absent.set(number(status.absent));
         gauges.last_success.set(i64::from(status.error.is_none()));

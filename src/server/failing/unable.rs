@@ -1,15 +1,11 @@
 //! Pools without an endpoint that can serve.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use crate::{
     state::Snapshot,
     upstream::{
-        condition::Condition,
+        condition,
         pool::{Pool, ViewIndex},
         tier,
     },
@@ -71,49 +67,18 @@ impl Unable {
 fn unable(snapshot: &Snapshot, pool: &Pool) -> Option<String> {
     let set = pool.endpoint_set();
     let picture = set.health.picture();
-    let in_panic = tier::is_in_panic(&snapshot.pools, pool, ViewIndex(0));
-    let mut counts: HashMap<_, usize> = HashMap::new();
-    let mut by_hand = None;
-    for (endpoint, view) in set.endpoints.iter().zip(&picture.endpoints) {
-        let condition = Condition::of(endpoint, view, in_panic);
-        if condition.serves {
-            return None;
-        }
-        if !view.state.is_enabled() {
-            by_hand.get_or_insert(&endpoint.label);
-        }
-        *counts.entry(condition.words).or_default() += 1;
-    }
-    if counts.is_empty() {
-        let source = pool.discovery.as_ref().map(|it| it.source.to_string());
-        return Some(match source {
-            Some(source) => format!("{source} has none"),
-            None => "it has none; list one in `endpoints`".to_owned(),
-        });
-    }
     // Those before the first check have not failed.
     if picture.pending {
         return None;
     }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
-    let more = counts.len().saturating_sub(WORDS_MAX);
-    let words = counts.iter().take(WORDS_MAX);
-    let mut words: Vec<String> = words
-        .map(|(what, count)| format!("{count} {what}"))
-        .collect();
-    if more > 0 {
-        words.push(format!("{more} other states"));
-    }
-    let mut why = words.join(", ");
-    if let Some(address) = by_hand {
-        let name = &pool.name;
+    let in_panic = tier::is_in_panic(&snapshot.pools, pool, ViewIndex(0));
+    let mut why = condition::kept_out(pool, in_panic)?;
+    let by_hand = picture.endpoints.iter().find(|it| !it.state.is_enabled());
+    if let Some(view) = by_hand {
+        let (name, address) = (&pool.name, &view.address);
         why.push_str(&format!(
             "; `sluicegate endpoint enable {name}/{address}` brings it back"
         ));
     }
     Some(why)
 }
-
-/// Maximum number of states that are named.
-const WORDS_MAX: usize = 4;

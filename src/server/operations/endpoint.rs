@@ -6,7 +6,7 @@ use super::Api;
 use crate::{
     admin::{EndpointAction, OperationError, model::EndpointChange},
     config::value::nearest::alternatives,
-    upstream::health::AdminState,
+    upstream::{condition, health::AdminState},
 };
 
 impl Api {
@@ -44,6 +44,9 @@ impl Api {
             pool: pool.to_owned(),
             endpoint: address.to_owned(),
             action: action.to_string(),
+            warning: condition::kept_out(found, false)
+                .filter(|_| action != EndpointAction::Enable)
+                .map(|why| format!("no endpoint of pool \"{pool}\" can serve now: {why}")),
         })
     }
 }

@@ -1,6 +1,11 @@
 //! Readiness of the process, with reasons.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::SystemTime,
+};
+
+use tokio::time::Instant;
 
 use super::Api;
 use crate::admin::model::Ready;
@@ -45,13 +50,12 @@ impl Api {
         reasons.extend(sources.filter_map(|pool| {
             let status = pool.shared.discovered.status();
             let name = &pool.name;
-            let held = |(count, _)| {
-                format!("pool \"{name}\": {count} endpoints stay that are suddenly not listed")
-            };
-            let error = status
-                .error
-                .map(|(error, _)| format!("pool \"{name}\": {error}"));
-            error.or_else(|| status.held.map(held))
+            let error = status.error.map(|(error, since)| {
+                let since = humantime::format_rfc3339_seconds(since);
+                format!("pool \"{name}\" since {since}: {error}")
+            });
+            let held = status.held.map(|held| format!("pool \"{name}\": {held}"));
+            error.or(held)
         }));
         reasons.extend(self.board.outages.lines());
         let listeners = snapshot.listeners.iter();
@@ -59,13 +63,21 @@ impl Api {
             let name = &listener.name;
             let entry = self.board.registration(name)?;
             let error = entry.error?;
-            Some(format!("listener \"{name}\" is not registered: {error}"))
+            let since = entry.since;
+            Some(format!(
+                "listener \"{name}\" is not registered since {since}: {error}"
+            ))
         }));
         reasons.extend(self.missing_certificates());
         let stores = snapshot.rate_stores.iter();
         reasons.extend(stores.filter(|it| it.breaker().is_open()).map(|store| {
             let why = store.breaker().cause().unwrap_or_default();
-            format!("rate limits: the store {} fails: {why}", store.url())
+            let failed = store.breaker().open_for(Instant::now()).unwrap_or_default();
+            let since = humantime::format_rfc3339_seconds(SystemTime::now() - failed);
+            format!(
+                "rate limits: the store {} fails since {since}: {why}",
+                store.url()
+            )
         }));
         let failing = snapshot.token_keys().filter(|it| it.is_failing());
         reasons.extend(

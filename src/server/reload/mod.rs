@@ -213,7 +213,11 @@ impl Control {
         if let ReloadError::Gate(replayed) = error {
             report.traffic = Some((**replayed).clone());
         }
-        report.error = Some(error.to_string());
+        report.error = Some(match error {
+            // Warnings have refused nothing; they are among the faults.
+            ReloadError::Configuration(faults) => faults.errors_text(),
+            error => error.to_string(),
+        });
         report
     }
 

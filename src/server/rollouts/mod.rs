@@ -179,7 +179,7 @@ impl Rollouts {
 
     fn show(&mut self, rollout: &Rollout) {
         let (name, metrics) = (&rollout.name, &self.metrics);
-        let state = rollout.state.state();
+        let state = rollout.state.shown();
         let of_state = |state: State| {
             let gauge = metrics.gauge(&names::ROLLOUT_STATE, [&**name, state.word()]);
             gauge.set(1);

@@ -93,7 +93,7 @@ pub(in crate::server) fn view(
     model::Rollout {
         name: rollout.name.to_string(),
         pool: snapshot.pools[rollout.pool.0 as usize].name.to_string(),
-        state: machine.state.word().to_owned(),
+        state: machine.shown().word().to_owned(),
         reason: machine.reason.clone(),
         paused: machine.paused,
         step: machine.step + 1,

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    DiscoveryError, EndpointList, Skipped, SourceSpec, Update,
+    DiscoveryError, EndpointList, HeldEndpoints, Skipped, SourceSpec, Update,
     removal::{is_mass_removal, with_removed},
 };
 use crate::upstream::endpoint::Endpoint;
@@ -60,7 +60,7 @@ pub struct SourceStatus {
     pub restored: Option<SystemTime>,
     /// Endpoints that stay for a time though the list suddenly leaves them out, and the time since
     /// when.
-    pub held: Option<(usize, SystemTime)>,
+    pub held: Option<HeldEndpoints>,
     /// Endpoints that are used though they are not listed any more: their checks pass.
     pub absent: usize,
 }
@@ -246,10 +246,10 @@ impl Known {
         let until = until.unwrap_or(now.instant + hold);
         let in_use = if until > now.instant && is_mass_removal(&before, &newest, goes_on) {
             let all = with_removed(&before, &newest);
-            let count = all.iter().filter(|it| it.is_up()).count();
-            let count = count - newest.iter().filter(|it| it.is_up()).count();
-            let since = self.status.held.map_or(now.time, |(_, since)| since);
-            self.status.held = Some((count, since));
+            let since = self.status.held.map_or(now.time, |held| held.since);
+            let end = now.time + until.saturating_duration_since(now.instant);
+            let held = HeldEndpoints::of(&before, &newest, &all, (since, end));
+            self.status.held = Some(held);
             self.held = Some(Held {
                 before,
                 newest,
@@ -292,7 +292,8 @@ impl Known {
             None => true,
         };
         if is_news {
-            self.status.error = Some((text, now));
+            let since = self.status.error.take().map_or(now, |(_, since)| since);
+            self.status.error = Some((text, since));
         }
         Heard::Failed { is_news }
     }
@@ -324,17 +325,18 @@ mod tests {
             instant: start.instant + Duration::from_secs(secs),
         };
         let hear = |ports, secs| known.hear(&source, &list(ports), HOLD, at(secs));
+        let held = || known.status().held.map(|it| (it.count, it.since, it.until));
         assert_eq!(hear(1..11, 0), Heard::Changed);
         // Half of them are no mass.
         assert_eq!(hear(1..6, 1), Heard::Changed);
         assert_eq!((known.list().len(), known.status().held), (5, None));
         assert_eq!(hear(1..3, 2), Heard::Unchanged);
         assert_eq!(known.list().len(), 5);
-        assert_eq!(known.status().held, Some((3, at(2).time)));
+        assert_eq!(held(), Some((3, at(2).time, at(32).time)));
         assert_eq!(known.status().endpoints, 2);
         // While it fills again, nobody leaves.
         assert_eq!(hear(1..5, 3), Heard::Unchanged);
-        assert_eq!(known.status().held, Some((1, at(2).time)));
+        assert_eq!(held(), Some((1, at(2).time, at(32).time)));
         // What is new is used, and the time runs from the first such list.
         assert_eq!(hear(20..22, 20), Heard::Changed);
         assert_eq!(known.list().len(), 7);
@@ -353,5 +355,21 @@ mod tests {
         let other = SourceSpec::File("other.json".into());
         known.hear(&other, &list(1..2), HOLD, at(141));
         assert_eq!(known.list().len(), 1);
+    }
+
+    #[test]
+    fn a_source_fails_since_its_first_error_whatever_the_text() {
+        let source = SourceSpec::File("list.json".into());
+        let (known, now) = (Discovered::default(), HeardAt::now());
+        let later = HeardAt {
+            time: now.time + HOLD,
+            ..now
+        };
+        let fail = |text: &str, at| known.lock().fail(text.to_owned(), at);
+        assert_eq!(fail("refused", now.time), Heard::Failed { is_news: true });
+        assert_eq!(fail("late", later.time), Heard::Failed { is_news: true });
+        assert_eq!(known.status().error, Some(("late".to_owned(), now.time)));
+        known.hear(&source, &list(1..5), HOLD, later);
+        assert_eq!(known.status().error, None);
     }
 }
