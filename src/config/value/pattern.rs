@@ -73,7 +73,8 @@ impl fmt::Debug for Pattern {
 pub enum ValueMatch {
     /// Exactly this, byte for byte.
     Exact(Box<str>),
-    /// A value in UTF-8 in which the expression is found.
+    /// A value in which the expression is found. What is not UTF-8 in it counts as U+FFFD: a client
+    /// must not escape a condition by a stray byte.
     Regex(Pattern),
     /// Present with any value; or, if false, absent.
     Present(bool),
@@ -87,7 +88,7 @@ impl ValueMatch {
             (_, None) => false,
             (Self::Exact(exact), Some(value)) => exact.as_bytes() == value,
             (Self::Regex(pattern), Some(value)) => {
-                std::str::from_utf8(value).is_ok_and(|text| pattern.is_match(text))
+                pattern.is_match(&String::from_utf8_lossy(value))
             }
         }
     }
@@ -136,7 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_utf_8_matches_no_regex() {
-        assert!(!ValueMatch::Regex(Pattern::parse(".*").unwrap()).matches(Some(b"\xff")));
+    fn a_value_that_is_no_utf_8_is_searched_too() {
+        let matches = |pattern: &str, value: &[u8]| {
+            ValueMatch::Regex(Pattern::parse(pattern).unwrap()).matches(Some(value))
+        };
+        assert!(matches("(?i)^curl", b"Curl\xff"));
+        assert!(!matches("^(1|yes)$", b"yes\xff"));
     }
 }
