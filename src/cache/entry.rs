@@ -114,15 +114,6 @@ impl Meta {
         self.tags.iter().any(|it| **it == *tag)
     }
 
-    /// Returns true if a 304 speaks of this answer: it has no strong tag, or the same (RFC 9111 section
-    /// 4.3.4).
-    pub(crate) fn is_meant_by(&self, answer: &Headers) -> bool {
-        let tag = answer.get(Known::ETag).map(|tag| tag.as_bytes());
-        let strong = tag.filter(|tag| !tag.starts_with(b"W/"));
-        let own = self.headers.get(Known::ETag).map(|tag| tag.as_bytes());
-        strong.is_none() || strong == own
-    }
-
     /// Returns the head after a validation: the fields of the 304 replace the stored ones (RFC 9111
     /// section 3.2).
     pub(crate) fn validated(&self, answer: &Headers) -> Headers {

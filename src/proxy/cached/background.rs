@@ -139,10 +139,6 @@ impl Fetch {
         }
         let unchanged = response.status == http::StatusCode::NOT_MODIFIED;
         let stored = &self.stored.meta;
-        if unchanged && !stored.is_meant_by(&response.headers) {
-            self.cache.forget(lead.key(), &self.stored);
-            return lead.give_up(None);
-        }
         let (status, headers) = match unchanged {
             true => (stored.status, stored.validated(&response.headers)),
             false => (response.status, response.headers),

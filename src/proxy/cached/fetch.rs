@@ -179,14 +179,6 @@ impl Visit<'_> {
     ) -> Response {
         let now = self.now();
         let meta = &entry.meta;
-        if !meta.is_meant_by(answer) {
-            // Nothing else can be served now; the next request fetches.
-            self.cache.forget(&self.key, entry);
-            lead.give_up(None);
-            let mut response = self.serve_stale(exchange, entry, Some(304));
-            upstream::tell(self.connection, exchange, &mut response);
-            return response;
-        }
         let mut headers = meta.validated(answer);
         if !answer.contains(Known::Date) {
             headers.remove(Known::Date);

@@ -213,31 +213,6 @@ async fn a_stale_answer_is_validated_and_its_head_renewed() {
 }
 
 #[tokio::test]
-async fn a_304_about_another_answer_renews_nothing() {
-    let app = Backend::start(|seen| match seen.fields.get("if-none-match") {
-        Some(_) => answer_bytes(
-            "HTTP/1.1 304 Not Modified\r\netag: \"two\"\r\ncache-control: max-age=60\r\nx-turn: 2\r\n\r\n",
-        ),
-        _ => answer_bytes(
-            "HTTP/1.1 200 OK\r\ncontent-length: 4\r\netag: \"one\"\r\ncache-control: no-cache\r\nx-turn: 1\r\n\r\nbody",
-        ),
-    })
-    .await;
-    let proxy = start("cache = {}", &app).await;
-    for (count, asked) in [(1, false), (2, true), (3, false)] {
-        let answer = proxy.get("/").await;
-        assert_eq!(
-            (answer.status, answer.text(), answer.field("x-turn")),
-            (200, "body".into(), "1")
-        );
-        assert_eq!(app.count(), count);
-        let seen = app.seen().pop().unwrap();
-        assert_eq!(seen.fields.has("if-none-match"), asked, "{seen:?}");
-    }
-    proxy.finish().await;
-}
-
-#[tokio::test]
 async fn a_change_removes_what_is_stored() {
     let app = Backend::start(|seen| match &*seen.method {
         "GET" => answer_bytes("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncache-control: max-age=60\r\n\r\nok"),
