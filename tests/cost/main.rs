@@ -20,6 +20,8 @@ mod proxy;
 mod record;
 mod scenario;
 
+use std::sync::PoisonError;
+
 use record::Cost;
 use scenario::SCENARIOS;
 
@@ -33,6 +35,9 @@ const WINDOW: usize = 100;
 
 #[test]
 fn a_request_allocates_no_more_than_is_recorded() {
+    let _alone = counting::ALONE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let measured = SCENARIOS.map(|scenario| {
         let mut client = scenario.start();
         client.exchange(WARM_UP);
