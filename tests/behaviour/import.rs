@@ -3,18 +3,14 @@
 
 mod closed;
 mod haproxy;
+
+mod sides;
 mod traefik;
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{fs, net::SocketAddr};
 
-use crate::harness::{
-    Answer, Backend, Client, Port, Proxy, Seen, Settings, answer_bytes, command, eventually,
-};
+use crate::harness::{Answer, Backend, Client, Proxy, Seen, Settings, answer_bytes, command};
+use sides::Sides;
 
 /// A server that says what it was asked.
 async fn echo(name: &'static str) -> Backend {
@@ -83,46 +79,6 @@ fn shop(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
     )
 }
 
-/// Another proxy; ended when this is dropped.
-struct Other(Child);
-
-impl Other {
-    /// Starts a proxy that is installed, and waits until it accepts.
-    async fn start(name: &str, folder: &Path, arguments: &[&str], at: SocketAddr) -> Option<Self> {
-        // Others than the administrator do not look into /usr/sbin.
-        let place = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin"]
-            .iter()
-            .map(|it| Path::new(it).join(name))
-            .find(|it| it.exists());
-        let Some(place) = place else {
-            eprintln!("passed over: {name} is not installed; tests/run installs it");
-            return None;
-        };
-        let child = Command::new(place)
-            .args(arguments)
-            .current_dir(folder)
-            .env("HOME", folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let other = Self(child);
-        eventually("the other proxy accepts", || async {
-            Client::try_connect(at).await.ok().map(drop)
-        })
-        .await;
-        Some(other)
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The proxy with an imported configuration, without its comments.
 async fn started(text: &str, at: SocketAddr) -> Proxy {
     let lines = text.lines().filter(|it| !it.starts_with('#'));
@@ -166,7 +122,6 @@ async fn ask(at: SocketAddr, method: &str, target: &str, lines: &str, body: &[u8
 #[tokio::test]
 async fn an_imported_configuration_answers_as_nginx_does() {
     let (app, api) = (echo("app").await, echo("api").await);
-    let (port, peer) = (Port::take(), Port::take());
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     fs::create_dir(folder.join("shop")).expect("a folder");
@@ -181,18 +136,9 @@ async fn an_imported_configuration_answers_as_nginx_does() {
         "u:$apr1$5OVCKCLZ$zgj6OlvCXwfpVVijELfAh/\n",
     )
     .expect("written");
-    fs::write(folder.join("nginx.conf"), shop(port.address(), &app, &api)).expect("written");
-    fs::write(folder.join("peer.conf"), shop(peer.address(), &app, &api)).expect("written");
-    let (code, text) = command(folder, &["import", "nginx", "nginx.conf"]);
-    assert_eq!(code, Some(0), "{text}");
+    let sides = Sides::of("nginx", folder, |at| shop(at, &app, &api)).await;
+    let text = &sides.text;
     assert!(!text.contains("NOT TRANSLATED"), "{text}");
-    fs::write(folder.join("imported.toml"), &text).expect("written");
-    let (code, checked) = command(folder, &["check", "--offline", "imported.toml"]);
-    assert_eq!(code, Some(0), "{checked}\n{text}");
-    let proxy = started(&text, port.address()).await;
-    let prefix = folder.to_str().expect("a path of letters");
-    let arguments = ["-p", prefix, "-c", "peer.conf"];
-    let nginx = Other::start("nginx", folder, &arguments, peer.address()).await;
     let real = "127.0.0.1";
     for (method, target, lines, body, wanted) in [
         ("GET", "/", "", "", format!("200 app GET / host=shop.example real={real} tenant= location= frame=DENY powered= asks=")),
@@ -213,18 +159,14 @@ async fn an_imported_configuration_answers_as_nginx_does() {
         ("GET", "/", "host: other.example", "", "404  location= frame= powered= asks=".to_owned()),
         ("POST", "/", "", &*"x".repeat(2000), "413  location= frame= powered= asks=".to_owned()),
     ] {
-        let told = ask(port.address(), method, target, lines, body.as_bytes()).await;
-        // Only an answer of the endpoint says that nginx did not make it.
-        let told = if wanted.starts_with("413") || wanted.starts_with("4") { told.replace("frame=DENY", "frame=") } else { told };
-        assert_eq!(told, wanted, "{method} {target} {lines}\n{text}");
-        if nginx.is_some() {
-            let theirs = ask(peer.address(), method, target, lines, body.as_bytes()).await;
-            let theirs = theirs.replace("413  location= frame=DENY", "413  location= frame=");
-            assert_eq!(theirs, wanted, "nginx: {method} {target} {lines}");
+        for at in sides.addresses() {
+            let told = ask(at, method, target, lines, body.as_bytes()).await;
+            // Only an answer of the endpoint says that nginx did not make it.
+            let told = if wanted.starts_with('4') { told.replace("frame=DENY", "frame=") } else { told };
+            assert_eq!(told, wanted, "{method} {target} {lines} at {at}\n{text}");
         }
     }
-    drop(nginx);
-    drop(proxy);
+    sides.end();
 }
 
 #[test]
@@ -277,28 +219,11 @@ fn caddyfile(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
 #[tokio::test]
 async fn an_imported_caddyfile_answers_as_caddy_does() {
     let (app, api) = (echo("app").await, echo("api").await);
-    let (port, peer) = (Port::take(), Port::take());
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    fs::write(
-        folder.join("Caddyfile"),
-        caddyfile(port.address(), &app, &api),
-    )
-    .expect("written");
-    fs::write(
-        folder.join("Peerfile"),
-        caddyfile(peer.address(), &app, &api),
-    )
-    .expect("written");
-    let (code, text) = command(folder, &["import", "caddy", "Caddyfile"]);
-    assert_eq!(code, Some(0), "{text}");
+    let sides = Sides::of("caddy", folder, |at| caddyfile(at, &app, &api)).await;
+    let text = &sides.text;
     assert!(!text.contains("NOT TRANSLATED"), "{text}");
-    fs::write(folder.join("imported.toml"), &text).expect("written");
-    let (code, checked) = command(folder, &["check", "--offline", "imported.toml"]);
-    assert_eq!(code, Some(0), "{checked}\n{text}");
-    let proxy = started(&text, port.address()).await;
-    let arguments = ["run", "--adapter", "caddyfile", "--config", "Peerfile"];
-    let caddy = Other::start("caddy", folder, &arguments, peer.address()).await;
     for (target, wanted) in [
         (
             "/",
@@ -320,8 +245,7 @@ async fn an_imported_caddyfile_answers_as_caddy_does() {
         ("/older/x", "301  location=new frame=DENY powered= asks="),
         ("/health", "204  location= frame=DENY powered= asks="),
     ] {
-        for at in [Some(port.address()), caddy.as_ref().map(|_| peer.address())] {
-            let Some(at) = at else { continue };
+        for at in sides.addresses() {
             // Each has a port of its own.
             let lines = format!("host: shop.example:{}", at.port());
             let told = ask(at, "GET", target, &lines, b"").await;
@@ -329,6 +253,5 @@ async fn an_imported_caddyfile_answers_as_caddy_does() {
             assert_eq!(told, wanted, "{target} at {at}\n{text}");
         }
     }
-    drop(caddy);
-    drop(proxy);
+    sides.end();
 }

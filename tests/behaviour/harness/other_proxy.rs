@@ -1,8 +1,9 @@
-//! nginx and Caddy as they are installed, for answers side by side.
+//! Proxies of other makes as they are installed, for answers side by side.
 
 use std::{
     fs,
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -10,12 +11,12 @@ use tempfile::TempDir;
 
 use super::{client::Client, eventually::eventually, port::Port};
 
-/// A running proxy of another make, in a folder of its own; ended when this is dropped.
+/// A running proxy of another make; ended when this is dropped.
 pub(crate) struct OtherProxy {
     process: Child,
     address: SocketAddr,
-    _port: Port,
-    _folder: TempDir,
+    /// The port and the folder that were made for it alone.
+    own: Option<(Port, TempDir)>,
 }
 
 impl OtherProxy {
@@ -27,47 +28,64 @@ impl OtherProxy {
             .map(|it| format!("{it}_temp_path temp_{it};"))
             .concat();
         let text = format!("{main}\nhttp {{\naccess_log off; {paths}\n{http}\n}}\n");
-        let mut command = Command::new("nginx");
-        command.args(["-c", "config", "-p"]);
-        Self::start(command, &text, true).await
+        Self::alone("nginx", &text).await
     }
 
     /// Starts Caddy with these sites; none where it is not installed. `listen` becomes the address.
     pub(crate) async fn caddy(sites: &str) -> Option<Self> {
         let text = format!("{{\nadmin off\nauto_https off\n}}\n{sites}\n");
-        let mut command = Command::new("caddy");
-        command.args(["run", "--adapter", "caddyfile", "--config", "config"]);
-        Self::start(command, &text, false).await
+        Self::alone("caddy", &text).await
     }
 
-    async fn start(mut command: Command, text: &str, prefix: bool) -> Option<Self> {
+    async fn alone(name: &str, text: &str) -> Option<Self> {
         let (port, folder) = (Port::take(), tempfile::tempdir().expect("a folder"));
         let address = port.address();
         let text = text
             .replace("$listen", &address.to_string())
             .replace("$port", &address.port().to_string());
         fs::write(folder.path().join("config"), text).expect("written");
-        if prefix {
-            command.arg(folder.path());
-        }
-        command
-            .current_dir(folder.path())
-            .env("HOME", folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let name = command.get_program().to_owned();
-        let Ok(process) = command.spawn() else {
-            eprintln!("passed over: {} is not installed", name.display());
+        let mut other = Self::start(name, folder.path(), "config", address).await?;
+        other.own = Some((port, folder));
+        Some(other)
+    }
+
+    /// Starts a proxy with a file of a folder, and waits until it accepts; none where it is not
+    /// installed.
+    pub(crate) async fn start(
+        name: &str,
+        folder: &Path,
+        file: &str,
+        address: SocketAddr,
+    ) -> Option<Self> {
+        // Others than the administrator do not look into /usr/sbin.
+        let place = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin"]
+            .iter()
+            .map(|it| Path::new(it).join(name))
+            .find(|it| it.exists());
+        let Some(place) = place else {
+            eprintln!("passed over: {name} is not installed; tests/run installs it");
             return None;
         };
+        let mut command = Command::new(place);
+        match name {
+            "nginx" => command.arg("-p").arg(folder).args(["-c", file]),
+            "haproxy" => command.args(["-db", "-f", file]),
+            _ => command.args(["run", "--adapter", "caddyfile", "--config", file]),
+        };
+        let process = command
+            .current_dir(folder)
+            .env("HOME", folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
         let other = Self {
             process,
             address,
-            _port: port,
-            _folder: folder,
+            own: None,
         };
-        eventually(format!("{} accepts", name.display()), || async {
+        eventually(format!("{name} accepts"), || async {
             Client::try_connect(address).await.ok().map(drop)
         })
         .await;

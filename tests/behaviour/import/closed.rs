@@ -1,37 +1,21 @@
 //! Refusals of nginx, HAProxy and Caddy, which the imported configuration makes too: side by side with each
 //! that is installed.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::net::SocketAddr;
 
-use super::{Other, command, echo, started};
-use crate::harness::{Client, Port};
+use super::{echo, sides::Sides};
+use crate::harness::Client;
 
 /// A request, and the status that both answer it with.
 type Case = (&'static str, &'static str, &'static str, u16);
 
 /// Imports a configuration and asks both proxies.
-async fn both_answer(
-    dialect: &str,
-    config: impl Fn(SocketAddr) -> String,
-    start: impl AsyncFnOnce(&Path, &str, SocketAddr) -> Option<Other>,
-    cases: &[Case],
-) {
-    let (port, peer) = (Port::take(), Port::take());
+async fn both_answer(dialect: &str, config: impl Fn(SocketAddr) -> String, cases: &[Case]) {
     let folder = tempfile::tempdir().expect("a folder");
-    let folder = folder.path();
-    fs::write(folder.join("own.conf"), config(port.address())).expect("written");
-    fs::write(folder.join("peer.conf"), config(peer.address())).expect("written");
-    let (code, text) = command(folder, &["import", dialect, "own.conf"]);
-    assert_eq!(code, Some(0), "{text}");
-    // The number of lines that are not translated is told behind it.
-    let is_told = |line: &&str| line.contains("not translated: look for");
-    let lines = text.lines().filter(|line| !is_told(line));
-    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-    let proxy = started(&text, port.address()).await;
-    let other = start(folder, "peer.conf", peer.address()).await;
-    let theirs = other.as_ref().map(|_| peer.address());
+    let sides = Sides::of(dialect, folder.path(), config).await;
+    let text = &sides.text;
     for (method, target, lines, wanted) in cases {
-        for at in [Some(port.address()), theirs].into_iter().flatten() {
+        for at in sides.addresses() {
             let mut client = Client::connect(at).await;
             let host = format!("host: shop.example:{}", at.port());
             let lines = match lines.is_empty() {
@@ -39,12 +23,11 @@ async fn both_answer(
                 false => format!("{host}\r\n{lines}"),
             };
             let status = client.request(method, target, &lines, b"").await.status;
-            let who = if Some(at) == theirs { dialect } else { "ours" };
+            let who = if at == sides.own() { "ours" } else { dialect };
             assert_eq!(status, *wanted, "{who}: {method} {target} {lines}\n{text}");
         }
     }
-    drop(other);
-    drop(proxy);
+    sides.end();
 }
 
 #[tokio::test]
@@ -117,11 +100,7 @@ async fn what_nginx_refuses_the_imported_configuration_refuses() {
         ("GET", "/.htaccess", "", 403),
         ("GET", "/", "x-block: 1", 403),
     ];
-    let start = async |folder: &Path, file: &str, at| {
-        let here = folder.to_str().expect("a path of text");
-        Other::start("nginx", folder, &["-p", here, "-c", file], at).await
-    };
-    both_answer("nginx", config, start, &cases).await;
+    both_answer("nginx", config, &cases).await;
 }
 
 #[tokio::test]
@@ -155,10 +134,7 @@ async fn what_haproxy_refuses_the_imported_configuration_refuses() {
         ("GET", "/api/x", "", 200),
         ("POST", "/api/x", "", 405),
     ];
-    let start = async |folder: &Path, file: &str, at| {
-        Other::start("haproxy", folder, &["-db", "-f", file], at).await
-    };
-    both_answer("haproxy", config, start, &cases).await;
+    both_answer("haproxy", config, &cases).await;
 }
 
 #[tokio::test]
@@ -190,9 +166,5 @@ async fn what_caddy_refuses_the_imported_configuration_refuses() {
         ("GET", "/api/x", "", 200),
         ("POST", "/api/x", "", 405),
     ];
-    let start = async |folder: &Path, file: &str, at| {
-        let args = ["run", "--adapter", "caddyfile", "--config", file];
-        Other::start("caddy", folder, &args, at).await
-    };
-    both_answer("caddy", config, start, &cases).await;
+    both_answer("caddy", config, &cases).await;
 }

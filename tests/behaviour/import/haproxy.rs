@@ -1,9 +1,9 @@
 //! A configuration of HAProxy that is written anew, beside HAProxy with the same.
 
-use std::{fs, net::SocketAddr};
+use std::net::SocketAddr;
 
-use super::{Other, ask, command, echo, started};
-use crate::harness::{Backend, Port};
+use super::{ask, echo, sides::Sides};
+use crate::harness::Backend;
 
 /// A configuration as shops have it.
 fn shop(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
@@ -30,22 +30,11 @@ fn shop(listen: SocketAddr, app: &Backend, api: &Backend) -> String {
 #[tokio::test]
 async fn an_imported_configuration_answers_as_haproxy_does() {
     let (app, api) = (echo("app").await, echo("api").await);
-    let (port, peer) = (Port::take(), Port::take());
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    let written = shop(port.address(), &app, &api);
-    fs::write(folder.join("haproxy.cfg"), &written).expect("written");
-    let theirs = shop(peer.address(), &app, &api);
-    fs::write(folder.join("peer.cfg"), theirs).expect("written");
-    let (code, text) = command(folder, &["import", "haproxy", "haproxy.cfg"]);
-    assert_eq!(code, Some(0), "{text}");
+    let sides = Sides::of("haproxy", folder, |at| shop(at, &app, &api)).await;
+    let text = &sides.text;
     assert!(!text.contains("NOT TRANSLATED"), "{text}");
-    fs::write(folder.join("imported.toml"), &text).expect("written");
-    let (code, checked) = command(folder, &["check", "--offline", "imported.toml"]);
-    assert_eq!(code, Some(0), "{checked}\n{text}");
-    let proxy = started(&text, port.address()).await;
-    let arguments = ["-db", "-f", "peer.cfg"];
-    let haproxy = Other::start("haproxy", folder, &arguments, peer.address()).await;
     let passed = |name: &str, request: &str, tenant: &str| {
         format!(
             "200 {name} {request} host=shop.example real=127.0.0.1 tenant={tenant} location= frame=DENY powered= asks="
@@ -88,11 +77,7 @@ async fn an_imported_configuration_answers_as_haproxy_does() {
             "200 exact location= frame= powered= asks=".to_owned(),
         ),
     ] {
-        for at in [
-            Some(port.address()),
-            haproxy.as_ref().map(|_| peer.address()),
-        ] {
-            let Some(at) = at else { continue };
+        for at in sides.addresses() {
             let told = ask(at, method, target, lines, b"").await;
             // Whether an answer of the proxy itself has the field of a frame differs.
             let told = match told.starts_with("200 app") || told.starts_with("200 api") {
@@ -102,6 +87,5 @@ async fn an_imported_configuration_answers_as_haproxy_does() {
             assert_eq!(told, wanted, "{method} {target} {lines} at {at}\n{text}");
         }
     }
-    drop(haproxy);
-    drop(proxy);
+    sides.end();
 }
