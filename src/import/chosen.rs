@@ -42,7 +42,7 @@ impl Table {
 }
 
 /// Keys that choose the requests of a route.
-const CONDITIONS: [&str; 12] = [
+pub(super) const CONDITIONS: [&str; 12] = [
     "listeners",
     "hosts",
     "path",

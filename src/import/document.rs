@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::table::Entry;
+use super::{Imported, chosen::CONDITIONS, table::Entry};
 pub(super) use super::{
     table::{Source, Table},
     text::{key_part, name_of, quoted, quoted_list},
@@ -17,6 +17,28 @@ pub(super) struct Document {
 }
 
 impl Document {
+    /// Puts tables below the head, but those without a line.
+    pub(super) fn of(head: Table, tables: impl IntoIterator<Item = Table>) -> Self {
+        let tables = tables.into_iter().filter(|it| !it.is_empty());
+        Self {
+            head,
+            tables: tables.collect(),
+        }
+    }
+
+    /// Moves keys that all routes have from the same line to the defaults of routes.
+    pub(super) fn share_of_routes(&mut self) {
+        self.share("routes", &[&CONDITIONS[..], &ACTIONS[..]].concat());
+    }
+
+    /// The text with the number of lines that are not translated.
+    pub(super) fn imported(&self) -> Imported {
+        Imported {
+            untranslated: self.untranslated(),
+            text: self.text(),
+        }
+    }
+
     /// Moves keys that all tables of a kind have from the same line to the defaults of the kind,
     /// apart from those that make a table what it is.
     pub(super) fn share(&mut self, kind: &str, own: &[&str]) {
@@ -82,19 +104,10 @@ impl Document {
     }
 }
 
-/// Keys that make a route what it is.
-pub(super) const ROUTE_OWN: [&str; 15] = [
-    "listeners",
-    "hosts",
-    "path",
-    "path_prefix",
-    "path_regex",
-    "priority",
-    "methods",
-    "headers",
-    "cookies",
-    "query",
+/// Keys that make a route what it is, beside its conditions.
+const ACTIONS: [&str; 6] = [
     "pool",
+    "split",
     "rewrite",
     "redirect",
     "respond",
@@ -103,3 +116,12 @@ pub(super) const ROUTE_OWN: [&str; 15] = [
 
 /// Keys without a meaning for a route that answers by itself.
 const HARMLESS: [&str; 3] = ["timeouts.", "body_max", "compress."];
+
+/// Begins the comments above the first table.
+pub(super) fn head(dialect: &str, name: &str) -> Table {
+    let mut head = Table::default();
+    head.note(format!(
+        "Written by `sluicegate import {dialect} {name}`. Above each key stands the line that it came from."
+    ));
+    head
+}

@@ -82,6 +82,15 @@ impl Files {
     }
 }
 
+/// The folder of a file, as it is from anywhere, and the name of the file.
+pub(super) fn place_of(path: &Path) -> (PathBuf, String) {
+    let folder = path.parent().filter(|it| *it != Path::new(""));
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    (folder, name.into_owned())
+}
+
 fn fitting(path: &Path) -> Vec<PathBuf> {
     let Some(written) = path.to_str() else {
         return Vec::new();

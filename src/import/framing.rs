@@ -13,6 +13,19 @@ pub(super) fn is_framing(key: &str, item: &str) -> bool {
     FRAMING.contains(&name)
 }
 
+/// Returns true for a change of a field whose name is none.
+pub(super) fn is_of_no_field(key: &str) -> bool {
+    let rest = key
+        .strip_prefix("headers_request.")
+        .or_else(|| key.strip_prefix("headers_response."));
+    let Some((_, name)) = rest.and_then(|it| it.split_once('.')) else {
+        return false;
+    };
+    let name = name.trim_matches('"');
+    let is_letter = |it: u8| it.is_ascii_alphanumeric() || b"-_!#$%&'*+.^`|~".contains(&it);
+    name.is_empty() || !name.bytes().all(is_letter)
+}
+
 /// The reason why nothing is made of such a line.
 pub(super) const FRAMED: &str =
     "the proxy writes it itself, and upgrades such as WebSocket pass by themselves";

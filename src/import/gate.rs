@@ -32,7 +32,7 @@ pub(super) enum Kept {
 
 /// Result of a condition that is added to those of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Narrowed {
+pub(super) enum Narrowed {
     /// The route has both.
     Done,
     /// No request meets both.
@@ -156,7 +156,11 @@ impl Gate {
             _ => return false,
         };
         let is_free = !route.has("access.allow") && !route.has("access.deny") && !route.has(to);
-        if !self.answer.is("respond.status", status) || self.answer.has("respond.body") || !is_free
+        if !self.answer.is("respond.status", status)
+            || self.answer.has("respond.body")
+            || self.answer.has_below("headers_response.add")
+            || self.answer.has_below("headers_response.set")
+            || !is_free
         {
             return false;
         }
@@ -206,7 +210,8 @@ fn narrow(route: &mut Table, line: &Source, key: &str, value: &str) -> Narrowed 
     Narrowed::Done
 }
 
-fn narrow_path(route: &mut Table, line: &Source, key: &str, value: &str) -> Narrowed {
+/// Adds a condition on the path.
+pub(super) fn narrow_path(route: &mut Table, line: &Source, key: &str, value: &str) -> Narrowed {
     let there = PATHS
         .iter()
         .find_map(|it| Some((*it, route.one(it)?.to_owned())));

@@ -1,12 +1,13 @@
 //! A table that is written, and above each key the lines that it came from.
 
 use super::{
-    framing::{FRAMED, is_framing},
+    chosen::CONDITIONS,
+    framing::{FRAMED, is_framing, is_of_no_field},
     text::is_value,
 };
 
 /// A line of the other proxy, or several.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Source {
     /// File and line: `nginx.conf:12`.
     pub(super) place: String,
@@ -68,6 +69,13 @@ impl Table {
         if is_framing(key, "") {
             return self.needless(from, FRAMED);
         }
+        if value == "[]" && CONDITIONS.contains(&key) {
+            // Without it the route would take more than the line says.
+            return self.close(from, &format!("{key} of a route: the line names nothing"));
+        }
+        if is_of_no_field(key) {
+            return self.untranslated(from, "it is no name of a field: letters, digits and \"-\"");
+        }
         if is_value(&value) {
             self.insert(vec![from.clone()], key, Value::One(value));
         } else {
@@ -106,7 +114,14 @@ impl Table {
                     sources.push(from.clone());
                 }
                 if !list.contains(&item) {
-                    list.push(item);
+                    let count = list.len();
+                    // Rules of one key need names of their own.
+                    list.push(match item.strip_suffix(" }") {
+                        Some(rule) if key == "rate_limit" => {
+                            format!("{rule}, name = \"rule_{}\" }}", count + 1)
+                        }
+                        _ => item,
+                    });
                 }
                 return;
             }
@@ -344,6 +359,19 @@ impl Table {
             }
         } else if !self.has(key) {
             self.entries.push(entry);
+        } else if let Entry::Key { from, value, .. } = entry
+            && self.value(key) != Some(&value)
+        {
+            // A line of which nothing is made is not lost.
+            for line in from {
+                if self.names(&line.place) {
+                    continue;
+                }
+                let Source { place, text } = line;
+                self.entries.push(Entry::Note(format!(
+                    "{place}: {text} (not in force: {key} is set above)"
+                )));
+            }
         }
     }
 

@@ -53,7 +53,8 @@ pub(super) fn open_routes(text: &str) -> Vec<String> {
         };
         let allow: Vec<&str> = access("allow").unwrap_or_default();
         let deny: Vec<&str> = access("deny").unwrap_or_default();
-        let has_pool = route.contains_key("pool") && rank(route) >= first;
+        let has_pool =
+            ["pool", "split"].iter().any(|it| route.contains_key(*it)) && rank(route) >= first;
         let is_kept = !allow.is_empty() || deny.contains(&"0.0.0.0/0") || value("auth").is_some();
         has_pool && !is_kept
     };

@@ -3,7 +3,7 @@
 
 mod closed;
 mod haproxy;
-
+mod moved;
 mod sides;
 mod traefik;
 

@@ -4,7 +4,7 @@
 
 use super::{
     matcher::{Conditions, Named, template},
-    route::{ANSWERS, split},
+    route::{is_answer, split},
     syntax::Line,
 };
 use crate::import::{
@@ -80,7 +80,7 @@ fn kept(named: &Named) -> Kept {
 
 /// Returns true for a line that keeps clients out, or has such a line in it.
 fn protects(line: &Line) -> bool {
-    let is_known = ANSWERS.contains(&line.name()) || line.name().starts_with('@');
+    let is_known = is_answer(line) || line.name().starts_with('@');
     let is_other = !is_known && !is_harmless(line.name());
     is_gate(line) || is_other || (is_handler(line) && line.block.iter().any(protects))
 }
@@ -95,11 +95,7 @@ pub(super) fn is_gate(line: &Line) -> bool {
 }
 
 /// Returns the line that answers all requests before this one does.
-pub(super) fn answers_before<'a>(
-    line: &Line,
-    lines: &'a [Line],
-    is_ordered: bool,
-) -> Option<&'a Line> {
+fn answers_before<'a>(line: &Line, lines: &'a [Line], is_ordered: bool) -> Option<&'a Line> {
     let at = lines.iter().position(|it| std::ptr::eq(it, line));
     let before = match at {
         Some(at) if is_ordered => &lines[..at],
@@ -108,6 +104,28 @@ pub(super) fn answers_before<'a>(
     before
         .iter()
         .find(|it| is_gate(it) && split(it).0.is_none())
+}
+
+/// Returns the reason why a line never answers.
+pub(super) fn never_reached(
+    line: &Line,
+    lines: &[Line],
+    takes_all: Option<&Line>,
+    is_ordered: bool,
+) -> Option<String> {
+    let answers = ["respond", "reverse_proxy", "abort", "error"];
+    if let Some(first) = takes_all.filter(|_| answers.contains(&line.name())) {
+        let first = first.name();
+        return Some(format!(
+            "it is never reached: {first} takes all requests before"
+        ));
+    }
+    let before =
+        answers_before(line, lines, is_ordered).filter(|_| line.name() == "reverse_proxy")?;
+    let before = before.name();
+    Some(format!(
+        "it is never reached: {before} answers all requests before"
+    ))
 }
 
 /// Writes an answer; false if there is no equal.
@@ -185,7 +203,7 @@ const MATCHER: &str = "the matcher has a condition that routes do not have: a ro
 pub(super) const UNKNOWN: &str = "no equal is known: if it keeps nobody out, remove the line and import again; else see access and auth of a route";
 
 /// Directives that keep nobody out.
-const HARMLESS: [&str; 27] = [
+const HARMLESS: [&str; 28] = [
     "acme_server",
     "cache",
     "copy_response",
@@ -202,6 +220,7 @@ const HARMLESS: [&str; 27] = [
     "method",
     "metrics",
     "php_fastcgi",
+    "php_server",
     "push",
     "redir",
     "request_body",

@@ -1,24 +1,18 @@
 //! Matchers, and texts with placeholders.
 
 use super::syntax::Line;
-use crate::import::document::{Source, Table, key_part, quoted, quoted_list};
+use crate::import::{
+    document::{key_part, quoted, quoted_list},
+    text::variable,
+};
 
 /// Conditions of a route: keys and values in TOML.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Conditions(Vec<(String, String)>);
 
 impl Conditions {
-    /// Writes them, in place of what stands there.
-    pub(super) fn write(&self, table: &mut Table, source: &Source) {
-        for (key, value) in &self.0 {
-            if key.starts_with("path") {
-                for other in ["path", "path_prefix", "path_regex"] {
-                    table.remove(other);
-                }
-            }
-            table.remove(key);
-            table.set(source, key, &**value);
-        }
+    pub(super) fn of_pairs(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
     }
 
     /// The prefix that they ask for, if it is one.
@@ -114,7 +108,11 @@ impl Named {
                     paths.extend(args.iter().map(|path| Conditions::of_path(path)));
                     true
                 }
-                name => rest.add_test(name, &args).is_some(),
+                // No test has a block, and none is without words.
+                name => {
+                    let is_plain = line.block.is_empty() && !args.is_empty();
+                    is_plain && rest.add_test(name, &args).is_some()
+                }
             };
             is_wider |= !is_known;
         }
@@ -205,7 +203,7 @@ impl Conditions {
 }
 
 /// Blocks that `private_ranges` means.
-const PRIVATE: [&str; 6] = [
+pub(super) const PRIVATE: [&str; 6] = [
     "192.168.0.0/16",
     "172.16.0.0/12",
     "10.0.0.0/8",
@@ -255,6 +253,9 @@ fn chosen(name: &str) -> Option<String> {
 pub(super) fn template(text: &str) -> Result<String, String> {
     if text.contains(char::is_control) {
         return Err("a value has one line".to_owned());
+    }
+    if variable(text).is_some() {
+        return Ok(quoted(text));
     }
     let mut written = String::new();
     let mut rest = text;

@@ -3,15 +3,22 @@
 //! A site becomes the hosts of routes; each directive that answers becomes a route, and the others of
 //! its block what that route does on the way. Source: the reference of the Caddyfile.
 
+mod asked;
+mod certificate;
 mod guard;
 mod header;
+mod log;
 mod matcher;
 mod meeting;
 mod proxy;
+mod rate;
+mod rest;
 mod route;
+mod scope;
 mod site;
 mod snippet;
 mod syntax;
+mod within;
 
 #[cfg(test)]
 mod tests;
@@ -20,36 +27,30 @@ use std::path::{Path, PathBuf};
 
 use super::{
     ImportError, Imported,
-    document::{Document, ROUTE_OWN, Source, Table},
+    document::{Document, Source, Table, head},
+    files::place_of,
     made::Made,
 };
+use certificate::Orders;
 use snippet::Reader;
 use syntax::Line;
 
 /// Reads a Caddyfile and writes it anew.
 pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
-    let folder = path.parent().filter(|it| *it != Path::new(""));
-    let folder = folder.unwrap_or_else(|| Path::new("."));
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (folder, name) = place_of(path);
     let lines = Reader::of(path).read(path)?;
     let mut translator = Translator {
         folder,
         made: Made::default(),
         pools: Vec::new(),
-        head: Table::default(),
+        head: head("caddy", &name),
         proxy: Table::new("proxy"),
         log: Table::new("access_log"),
+        orders: Orders::default(),
     };
-    translator.head.note(format!(
-        "Written by `sluicegate import caddy {name}`. Above each key stands the line that it came from."
-    ));
     translator.sites(&lines);
-    let document = translator.document();
-    Ok(Imported {
-        untranslated: document.untranslated(),
-        text: document.text(),
-    })
+    translator.rest(&lines);
+    Ok(translator.document().imported())
 }
 
 /// Tables made of a Caddyfile so far.
@@ -61,24 +62,16 @@ struct Translator {
     head: Table,
     proxy: Table,
     log: Table,
+    orders: Orders,
 }
 
 impl Translator {
     fn document(self) -> Document {
-        let mut document = Document {
-            head: self.head,
-            tables: Vec::new(),
-        };
-        let filled = |table: &Table| !table.is_empty();
-        document
-            .tables
-            .extend([self.proxy, self.log].into_iter().filter(filled));
-        document.tables.extend(self.made.listeners);
-        document.tables.extend(self.made.routes);
-        document
-            .tables
-            .extend(self.pools.into_iter().map(|(_, table)| table));
-        document.share("routes", &ROUTE_OWN);
+        let single = [self.proxy, self.log].into_iter();
+        let pools = self.pools.into_iter().map(|(_, table)| table);
+        let made = self.made.listeners.into_iter().chain(self.made.routes);
+        let mut document = Document::of(self.head, single.chain(made).chain(pools));
+        document.share_of_routes();
         document
     }
 
@@ -90,11 +83,12 @@ impl Translator {
 /// Adds a line that was not translated, with what to do.
 fn untranslated(table: &mut Table, line: &Line) {
     let advice = match line.name() {
-        "file_server" | "root" | "try_files" | "php_fastcgi" | "templates" | "push" => {
+        "file_server" | "root" | "try_files" | "php_fastcgi" | "php_server" | "templates"
+        | "push" => {
             "no files are served here, and no FastCGI is spoken: run a server for them behind the proxy and name it as a pool"
         }
         "tls" => {
-            "certificates are not fetched by themselves: tls = { certificates = [{ chain = \"…\", key = \"…\" }] } of the listener"
+            "tls = { acme = { domains = [\"…\"] } } of the listener orders a certificate (docs/tls.md), tls = { certificates = [{ chain = \"…\", key = \"…\" }] } names files"
         }
         "import" => {
             "no snippet or file has this name: copy what it names beside the Caddyfile and import again, or remove the line"
@@ -102,6 +96,23 @@ fn untranslated(table: &mut Table, line: &Line) {
         "metrics" => "[admin] has /metrics",
         "map" | "vars" => "there are no variables: write a route for each case",
         "error" | "handle_errors" => "error_pages = { \"502-504\" = { file = \"sorry.html\" } }",
+        "proxy" | "gzip" | "header_upstream" | "header_downstream" | "limits" | "fastcgi"
+        | "ext" | "internal" | "status" | "errors" | "ipfilter" | "jwt" | "redirect" => {
+            "it is of Caddy 1: write it as Caddy 2 does (reverse_proxy, encode, request_body, …) and import again"
+        }
+        "basic_auth" | "basicauth" => {
+            "write the lines as USER:HASH into a file: auth = { basic = { file = \"users.htpasswd\" } } of the route"
+        }
+        "encode" => "compress = {} of the route",
+        "header" => "headers_response of the route",
+        "request_header" => "headers_request of the route",
+        "request_body" => "body_max of the route",
+        "email" => "contact = \"mailto:…\" of tls.acme, where a listener orders certificates",
+        "rate_limit" => "rate_limit = { key = \"client_ip\", rate = \"10/s\" } of the route",
+        "log" => "[access_log]",
+        "reverse_proxy" => "pool of a route",
+        "respond" | "abort" | "redir" => "respond or redirect of a route",
+        "forward_auth" => "auth = { forward = { pool = \"…\", path = \"…\" } } of the route",
         "acme_server" | "invoke" | "tracing" | "intercept" => "no equal",
         _ => "no equal is known: see docs/coming-from-caddy.md",
     };

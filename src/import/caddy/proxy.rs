@@ -1,16 +1,25 @@
 //! `reverse_proxy` and `forward_auth`: pools.
 
 use super::{Translator, header::header, syntax::Line};
-use crate::import::document::{Table, name_of, quoted, quoted_list};
+use crate::import::{
+    document::{Table, name_of, quoted},
+    text::variable,
+};
 
 /// An upstream as it is written.
-struct Upstream {
-    address: String,
+pub(super) struct Upstream {
+    pub(super) address: String,
     scheme: String,
 }
 
 impl Upstream {
-    fn of(written: &str) -> Option<Self> {
+    pub(super) fn of(written: &str) -> Option<Self> {
+        if variable(written).is_some() {
+            return Some(Self {
+                address: written.to_owned(),
+                scheme: "http".to_owned(),
+            });
+        }
         let (scheme, rest) = written.split_once("://").unwrap_or(("http", written));
         if rest.contains(['{', '*']) {
             return None;
@@ -33,6 +42,23 @@ impl Upstream {
             scheme: scheme.to_owned(),
         })
     }
+
+    /// Begins a pool of these.
+    pub(super) fn pool(upstreams: &[Self], line: &Line) -> Table {
+        let mut pool = Table::default();
+        for upstream in upstreams {
+            if variable(&upstream.address).is_some() {
+                pool.note("the value of the variable is HOST:PORT here, without http://");
+            }
+            pool.push(&line.source, "endpoints", quoted(&upstream.address));
+        }
+        match upstreams.first().map(|it| &*it.scheme) {
+            Some("https") => pool.set_plain("tls.verify", "true"),
+            Some("h2c") => pool.set_plain("protocol", "\"h2\""),
+            _ => {}
+        }
+        pool
+    }
 }
 
 impl Translator {
@@ -50,16 +76,7 @@ impl Translator {
             );
             return false;
         };
-        let upstreams = upstreams.as_deref().unwrap_or_default();
-        let mut pool = Table::default();
-        for upstream in upstreams {
-            pool.push(&line.source, "endpoints", quoted(&upstream.address));
-        }
-        match &*first.scheme {
-            "https" => pool.set_plain("tls.verify", "true"),
-            "h2c" => pool.set_plain("protocol", "\"h2\""),
-            _ => {}
-        }
+        let mut pool = Upstream::pool(upstreams.as_deref().unwrap_or_default(), line);
         for inner in &line.block {
             self.option(table, &mut pool, inner, &first.address);
         }
@@ -69,7 +86,7 @@ impl Translator {
     }
 
     /// Returns the name of a pool; the same one for the same settings.
-    fn pool(&mut self, mut pool: Table, address: &str) -> String {
+    pub(super) fn pool(&mut self, mut pool: Table, address: &str) -> String {
         let known = self.pools.iter().find(|(_, table)| table.is_alike(&pool));
         if let Some((name, _)) = known {
             return name.clone();
@@ -80,7 +97,7 @@ impl Translator {
         name
     }
 
-    fn option(&self, table: &mut Table, pool: &mut Table, line: &Line, address: &str) {
+    pub(super) fn option(&self, table: &mut Table, pool: &mut Table, line: &Line, address: &str) {
         let args = line.args();
         let one = args.first().copied().unwrap_or_default();
         let time = |text: &str| quoted(text);
@@ -128,38 +145,6 @@ impl Translator {
                 "no equal is known: see docs/coming-from-caddy.md",
             ),
         }
-    }
-
-    pub(super) fn forward_auth(&mut self, table: &mut Table, line: &Line, args: &[&str]) {
-        let upstream = args.first().and_then(|it| Upstream::of(it));
-        let find = |name: &str| line.block.iter().find(|it| it.name() == name);
-        let uri = find("uri").and_then(|it| it.args().first().map(|it| (*it).to_owned()));
-        let (Some(upstream), Some(uri)) = (upstream, uri) else {
-            table.close(
-                &line.source,
-                "auth = { forward = { pool = \"…\", path = \"…\" } } of the route",
-            );
-            return;
-        };
-        let mut pool = Table::default();
-        pool.push(&line.source, "endpoints", quoted(&upstream.address));
-        let pool = self.pool(pool, &upstream.address);
-        let headers: Vec<String> = find("copy_headers")
-            .map(|it| it.args().iter().map(|it| it.to_ascii_lowercase()).collect())
-            .unwrap_or_default();
-        let headers = match headers.is_empty() {
-            true => String::new(),
-            false => format!(
-                ", headers = {}",
-                quoted_list(headers.iter().map(String::as_str))
-            ),
-        };
-        let value = format!(
-            "{{ forward = {{ pool = {}, path = {}{headers} }} }}",
-            quoted(&pool),
-            quoted(&uri)
-        );
-        table.set(&line.source, "auth", value);
     }
 }
 

@@ -4,37 +4,24 @@ use std::collections::BTreeSet;
 
 use super::{
     Translator,
-    guard::{UNKNOWN, answers_before, gates, is_gate, is_harmless, of_handler},
+    asked::asks,
+    guard::{UNKNOWN, is_gate, is_harmless, never_reached},
     header::header,
-    matcher::{Conditions, Named},
+    matcher::Conditions,
     meeting::{Meeting, meeting, unsure},
+    rate::rate_limit,
+    scope::Scope,
     syntax::Line,
     untranslated,
+    within::{self, NEVER, Within},
 };
 use crate::import::{
     document::{Table, name_of, quoted, quoted_list},
     gate::{Gate, behind},
 };
 
-/// Common parts of the routes of a block.
-#[derive(Clone)]
-pub(super) struct Scope<'a> {
-    /// Beginning of their names.
-    name: String,
-    /// Keys of all of them.
-    base: Table,
-    /// Lines that do not answer, with the matcher that each has.
-    common: Vec<(&'a Line, Option<String>)>,
-    /// Named matchers.
-    named: Vec<&'a Line>,
-    /// Redirects of the blocks around it, which are asked first.
-    gates: Vec<Gate>,
-    /// True if the lines are asked in the order in which they stand.
-    is_ordered: bool,
-}
-
 /// Directives that answer a request.
-pub(super) const ANSWERS: [&str; 8] = [
+const ANSWERS: [&str; 8] = [
     "reverse_proxy",
     "redir",
     "respond",
@@ -46,59 +33,6 @@ pub(super) const ANSWERS: [&str; 8] = [
 ];
 /// Directives that are looked at with the listeners.
 const LISTENER: [&str; 2] = ["tls", "bind"];
-
-impl<'a> Scope<'a> {
-    pub(super) fn new(name: String, base: Table) -> Self {
-        Self {
-            name,
-            base,
-            common: Vec::new(),
-            named: Vec::new(),
-            gates: Vec::new(),
-            is_ordered: false,
-        }
-    }
-}
-
-impl Scope<'_> {
-    /// Returns the gates of a block with their lines, apart from redirects: those are asked before
-    /// the blocks in it, too.
-    fn gates_of<'l>(&mut self, lines: &'l [Line]) -> Vec<(&'l Line, Gate)> {
-        let mut own = Vec::new();
-        for line in lines {
-            if let Some(gate) = gates(line, |it| self.named(it)) {
-                match line.name() {
-                    "redir" => self.gates.push(gate),
-                    _ => own.push((line, gate)),
-                }
-            }
-        }
-        own
-    }
-
-    /// Returns the gates that other handlers of a block are for a line.
-    fn handlers_before(&self, lines: &[Line], line: &Line) -> Vec<Gate> {
-        let others = lines.iter().filter(|it| !std::ptr::eq(*it, line));
-        let gates = others.filter_map(|it| of_handler(it, |name| self.named(name)));
-        gates.collect()
-    }
-
-    /// The conditions of a matcher.
-    fn named(&self, matcher: Option<&str>) -> Named {
-        let sets = match matcher {
-            None => vec![Conditions::default()],
-            Some(name) if name.starts_with('@') => {
-                let line = self.named.iter().rev().find(|it| it.name() == name);
-                return line.map_or_else(Named::unknown, |it| Named::of(it));
-            }
-            Some(path) => vec![Conditions::of_path(path)],
-        };
-        Named {
-            sets,
-            ..Named::default()
-        }
-    }
-}
 
 /// The matcher of a line, and its other words.
 pub(super) fn split(line: &Line) -> (Option<String>, Vec<&str>) {
@@ -119,7 +53,7 @@ impl Translator {
         for line in lines {
             if line.name().starts_with('@') {
                 scope.named.push(line);
-            } else if !ANSWERS.contains(&line.name()) && !LISTENER.contains(&line.name()) {
+            } else if !is_answer(line) && (!LISTENER.contains(&line.name()) || asks_clients(line)) {
                 scope.common.push((line, split(line).0));
             }
         }
@@ -128,7 +62,7 @@ impl Translator {
         let takes_all =
             |it: &&Line| matches!(it.name(), "handle" | "route") && split(it).0.is_none();
         let takes_all = lines.iter().find(takes_all);
-        for line in lines.iter().filter(|it| ANSWERS.contains(&it.name())) {
+        for line in lines.iter().filter(|it| is_answer(it)) {
             any = true;
             let (matcher, args) = split(line);
             if let Some(why) = never_reached(line, lines, takes_all, scope.is_ordered) {
@@ -165,21 +99,36 @@ impl Translator {
             .gates
             .extend(own_gates.into_iter().map(|(_, gate)| gate));
         self.apart(&scope, lines);
+        let files = [
+            "file_server",
+            "php_fastcgi",
+            "php_server",
+            "root",
+            "try_files",
+        ];
         let mut left = Table::default();
         for line in lines {
-            let files = ["file_server", "php_fastcgi", "root", "try_files"];
-            let is_incomplete = line.name() == "tls" && line.args().len() != 2;
-            if is_incomplete || (!any && files.contains(&line.name())) {
+            if !any && files.contains(&line.name()) {
                 untranslated(&mut left, line);
             }
         }
-        self.made.leave(left);
+        if left.is_empty() {
+            return;
+        }
+        // Their requests must not come to the endpoints of another block.
+        let name = self.made.name("routes", &scope.name);
+        let mut table = scope.base.clone();
+        table.name = format!("routes.{name}");
+        table.entries.extend(left.entries);
+        table.note("no endpoint is known for these requests: they are answered with 404");
+        table.set_plain("respond.status", "404");
+        self.made.routes.push(table);
     }
 
     /// Makes routes of their own for the requests that a line with a matcher concerns, where the
     /// block answers them with all others.
     fn apart<'a>(&mut self, scope: &Scope<'a>, lines: &'a [Line]) {
-        let answers = lines.iter().filter(|it| ANSWERS.contains(&it.name()));
+        let answers = lines.iter().filter(|it| is_answer(it));
         let answers: Vec<_> = answers.map(|it| (it, split(it))).collect();
         let Some((rest, (_, args))) = answers.iter().find(|(_, (matcher, _))| matcher.is_none())
         else {
@@ -220,7 +169,10 @@ impl Translator {
             let mut inner = scope.clone();
             inner.name = wanted;
             inner.is_ordered = line.name() == "route";
-            conditions.write(&mut inner.base, &line.source);
+            match conditions.within(&scope.base, &line.source) {
+                Within::Both(base) => inner.base = base,
+                other => return self.not_reached(line, &other),
+            }
             inner
                 .common
                 .retain(|(_, its)| meeting(its.as_deref(), matcher) != Meeting::None);
@@ -232,6 +184,8 @@ impl Translator {
             if line.name() == "handle_path"
                 && let Some(prefix) = conditions.prefix()
             {
+                inner.stripped.clone_from(&prefix);
+                inner.base.remove("rewrite.strip_prefix");
                 inner
                     .base
                     .set(&line.source, "rewrite.strip_prefix", quoted(&prefix));
@@ -239,10 +193,12 @@ impl Translator {
             self.block(&inner, &line.block);
             return;
         }
+        let mut table = match conditions.within(&scope.base, &line.source) {
+            Within::Both(table) => table,
+            other => return self.not_reached(line, &other),
+        };
         let name = self.made.name("routes", &wanted);
-        let mut table = scope.base.clone();
         table.name = format!("routes.{name}");
-        conditions.write(&mut table, &line.source);
         let done = match line.name() {
             "reverse_proxy" => self.reverse_proxy(&mut table, line, args),
             _ => super::guard::answer(&mut table, line, args),
@@ -274,6 +230,16 @@ impl Translator {
             refusal.append_missing(&guarded, &["headers_response"]);
         }
         self.made.routes.extend(all);
+    }
+
+    /// Tells a line whose matcher does not fit that of the block around it.
+    fn not_reached(&mut self, line: &Line, how: &Within) {
+        let mut table = Table::default();
+        match how {
+            Within::Never => table.needless(&line.source, NEVER),
+            _ => table.untranslated(&line.source, within::UNKNOWN),
+        }
+        self.made.leave(table);
     }
 
     /// Writes what a route does on the way.
@@ -317,47 +283,30 @@ impl Translator {
                 "write the lines as USER:HASH into a file: auth = { basic = { file = \"users.htpasswd\" } } of the route",
             ),
             "forward_auth" => self.forward_auth(table, line, &args),
-            "log" => self.access_log(line),
+            "reverse_proxy" => self.asked(table, line, &args),
+            "tls" => table.close(
+                &line.source,
+                "clients must show a certificate: tls = { client_ca = \"ca.pem\", client_auth = \"optional\" } of the listener, and auth = { mtls = {} } of the route",
+            ),
+            "rate_limit" => rate_limit(table, line),
+            "log" => self.access_log(table, line),
             "skip_log" | "log_skip" | "log_append" => table.untranslated(&line.source, "see [access_log]"),
             name if is_harmless(name) => untranslated(table, line),
             _ => table.close(&line.source, UNKNOWN),
         }
     }
-
-    fn access_log(&mut self, line: &Line) {
-        if self.log.has("path") {
-            return;
-        }
-        let output = line.block.iter().find(|it| it.name() == "output");
-        let path = match output.map(|it| it.args()) {
-            Some(args) if args.first() == Some(&"file") && args.len() > 1 => self.path_of(args[1]),
-            _ => "-".to_owned(),
-        };
-        self.log.set(&line.source, "path", quoted(&path));
-        self.log.set_plain("format", "\"json\"");
-    }
 }
 
-/// Returns the reason why a line never answers.
-fn never_reached(
-    line: &Line,
-    lines: &[Line],
-    takes_all: Option<&Line>,
-    is_ordered: bool,
-) -> Option<String> {
-    let answers = ["respond", "reverse_proxy", "abort", "error"];
-    if let Some(first) = takes_all.filter(|_| answers.contains(&line.name())) {
-        let first = first.name();
-        return Some(format!(
-            "it is never reached: {first} takes all requests before"
-        ));
-    }
-    let before =
-        answers_before(line, lines, is_ordered).filter(|_| line.name() == "reverse_proxy")?;
-    let before = before.name();
-    Some(format!(
-        "it is never reached: {before} answers all requests before"
-    ))
+/// Returns true for a directive that answers a request.
+pub(super) fn is_answer(line: &Line) -> bool {
+    ANSWERS.contains(&line.name()) && !asks(line)
+}
+
+/// Returns true for a `tls` that lets in only clients with a certificate.
+fn asks_clients(line: &Line) -> bool {
+    let auth = line.block.iter().find(|it| it.name() == "client_auth");
+    let is_request = |it: &Line| it.name() == "mode" && it.args() == ["request"];
+    line.name() == "tls" && auth.is_some_and(|it| !it.block.iter().any(is_request))
 }
 
 /// Returns the conditions of a matcher, if a route can have them.

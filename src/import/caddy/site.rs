@@ -1,18 +1,40 @@
 //! Sites: addresses, listeners and certificates.
 
-use super::{Translator, remark, route::Scope, syntax::Line, untranslated};
-use crate::import::document::{Source, Table, name_of, quoted, quoted_list};
+use super::{
+    Translator,
+    certificate::{Certificate, tls_options},
+    matcher::PRIVATE,
+    remark,
+    scope::Scope,
+    syntax::Line,
+    untranslated,
+};
+use crate::import::{
+    document::{Source, Table, name_of, quoted, quoted_list},
+    text::variable,
+};
 
 /// An address of a site.
 #[derive(Clone, Debug)]
-struct Address {
-    scheme: Option<String>,
-    host: String,
-    port: Option<String>,
+pub(super) struct Address {
+    pub(super) scheme: Option<String>,
+    pub(super) host: String,
+    pub(super) port: Option<String>,
 }
 
 impl Address {
     fn of(written: &str) -> Self {
+        match variable(written) {
+            Some((_, Some(default))) => return Self::of(default),
+            Some((_, None)) => {
+                return Self {
+                    scheme: None,
+                    host: written.to_owned(),
+                    port: None,
+                };
+            }
+            None => {}
+        }
         let (scheme, rest) = match written.split_once("://") {
             Some((scheme, rest)) => (Some(scheme.to_owned()), rest),
             None => (None, written),
@@ -22,11 +44,11 @@ impl Address {
             Some((host, port)) if !host.ends_with(':') => (host, Some(port.to_owned())),
             _ => (rest, None),
         };
-        Self {
-            scheme,
-            host: host.to_ascii_lowercase(),
-            port,
-        }
+        let host = match host.contains("{$") {
+            true => host.to_owned(),
+            false => host.to_ascii_lowercase(),
+        };
+        Self { scheme, host, port }
     }
 
     /// Returns true if Caddy serves it by HTTPS.
@@ -54,6 +76,13 @@ impl Translator {
                     self.options(&line.block);
                 } else if line.name() == "import" {
                     untranslated(&mut self.head, line);
+                } else if line.block.is_empty()
+                    && line.words.iter().all(|it| variable(it).is_some())
+                {
+                    self.head.untranslated(
+                        &line.source,
+                        "what the variable holds is not known: write it into the file and import again",
+                    );
                 } else {
                     all.push((addresses(line), line.source.clone(), &line.block));
                 }
@@ -73,7 +102,7 @@ impl Translator {
             redirects.push(redirect);
         }
         for (at, (addresses, source, block)) in all.iter().enumerate() {
-            let hosts: Vec<&str> = addresses
+            let mut hosts: Vec<&str> = addresses
                 .iter()
                 .map(|it| &*it.host)
                 .filter(|it| !it.is_empty())
@@ -81,6 +110,10 @@ impl Translator {
             let name = hosts
                 .first()
                 .map_or_else(|| "site".to_owned(), |host| name_of(host));
+            if addresses.iter().any(|it| it.host.is_empty()) {
+                // One of its addresses is for all hosts.
+                hosts.clear();
+            }
             let mut base = Table::default();
             if own[at].len() < listeners.len() {
                 base.set_plain("listeners", quoted_list(own[at].iter().map(String::as_str)));
@@ -101,31 +134,8 @@ impl Translator {
     fn options(&mut self, block: &[Line]) {
         for line in block {
             match line.name() {
-                "auto_https" if line.args() == ["off"] => {
-                    self.head.needless(&line.source, "it is never done");
-                }
-                "email" | "acme_ca" | "acme_dns" | "on_demand_tls" | "local_certs"
-                | "auto_https" | "key_type" | "cert_issuer" => {
-                    self.head.untranslated(
-                        &line.source,
-                        "certificates are not fetched by themselves: name them in tls.certificates",
-                    );
-                }
-                "servers" => {
-                    for inner in &line.block {
-                        if inner.name() == "trusted_proxies" {
-                            for block in inner.args().iter().filter(|it| **it != "static") {
-                                self.proxy
-                                    .push(&inner.source, "trusted_proxies", quoted(block));
-                            }
-                        } else {
-                            self.head.untranslated(
-                                &inner.source,
-                                "see [listeners.NAME] in docs/configuration",
-                            );
-                        }
-                    }
-                }
+                _ if self.order_option(line) => {}
+                "servers" => line.block.iter().for_each(|it| self.server_option(it)),
                 "admin" | "debug" | "order" | "storage" | "grace_period" | "log"
                 | "skip_install_trust" => {
                     self.head.needless(
@@ -138,6 +148,49 @@ impl Translator {
         }
     }
 
+    fn server_option(&mut self, line: &Line) {
+        match line.name() {
+            "trusted_proxies" => {
+                for block in line.args() {
+                    let blocks = match block {
+                        "static" => continue,
+                        "private_ranges" => &PRIVATE[..],
+                        _ => &[block],
+                    };
+                    for block in blocks {
+                        self.proxy
+                            .push(&line.source, "trusted_proxies", quoted(block));
+                    }
+                }
+            }
+            "trusted_proxies_strict" => self.head.needless(
+                &line.source,
+                "the proxies that X-Forwarded-For names are believed from the right to the left",
+            ),
+            "client_ip_headers" => self.head.untranslated(
+                &line.source,
+                "the client is the one that X-Forwarded-For or Forwarded names, and no other field: let the proxy in front write it",
+            ),
+            "protocols" | "metrics" | "strict_sni_host" | "log_credentials" => self
+                .head
+                .needless(&line.source, "protocols of a listener are HTTP/1.1 and HTTP/2"),
+            "timeouts" => self.head.untranslated(
+                &line.source,
+                "timeouts = { head = \"5s\", idle = \"75s\", body_idle = \"30s\" } of [listeners.NAME]",
+            ),
+            "listener_wrappers" => self.head.untranslated(
+                &line.source,
+                "proxy_protocol = { from = [\"10.0.0.0/8\"] } of [listeners.NAME]",
+            ),
+            "max_header_size" => self
+                .head
+                .untranslated(&line.source, "limits.head of [listeners.NAME]"),
+            _ => self
+                .head
+                .untranslated(&line.source, "see [listeners.NAME] in docs/configuration"),
+        }
+    }
+
     /// Returns the listeners of a site, and true if plain requests are sent to HTTPS.
     fn listeners_of(
         &mut self,
@@ -146,40 +199,41 @@ impl Translator {
         block: &[Line],
     ) -> (Vec<String>, bool) {
         let tls = block.iter().find(|it| it.name() == "tls");
-        let files = tls.and_then(|line| match line.args()[..] {
-            [chain, key] => Some((line, chain.to_owned(), key.to_owned())),
-            _ => None,
-        });
         let bind = block.iter().find(|it| it.name() == "bind");
         let host = bind.and_then(|it| it.args().first().map(|it| (*it).to_owned()));
         let host = host.unwrap_or_else(|| "[::]".to_owned());
         let mut names = Vec::new();
         let mut redirect = false;
         for address in addresses {
-            let wants_tls = address.is_tls(files.is_some());
-            let is_tls = wants_tls && files.is_some();
-            if wants_tls && !is_tls {
-                self.head.untranslated(
-                    source,
-                    "Caddy fetches a certificate and serves HTTPS; here the site is served by plain HTTP until a listener with tls = { certificates = [{ chain = \"…\", key = \"…\" }] } is there",
-                );
-            }
+            let certificate = self.certificate(address, tls);
+            let wants_tls = address.is_tls(matches!(certificate, Certificate::Files(..)));
+            let is_tls = wants_tls && !matches!(certificate, Certificate::Missing(_));
             let default = if is_tls { "443" } else { "80" };
             let port = match &address.port {
                 Some(port) if is_tls || port != "443" => port.as_str(),
                 _ => default,
             };
             let name = self.listener(&format!("{host}:{port}"), is_tls, port, source);
-            if let Some((line, chain, key)) = files.as_ref().filter(|_| is_tls) {
-                let item = format!(
-                    "{{ chain = {}, key = {} }}",
-                    quoted(&self.path_of(chain)),
-                    quoted(&self.path_of(key))
-                );
-                let table = format!("listeners.{name}");
-                if let Some(table) = self.made.listeners.iter_mut().find(|it| it.name == table) {
-                    table.push(&line.source, "tls.certificates", item);
+            match certificate {
+                Certificate::Files(line, chain, key) if is_tls => {
+                    let item = format!(
+                        "{{ chain = {}, key = {} }}",
+                        quoted(&self.path_of(&chain)),
+                        quoted(&self.path_of(&key))
+                    );
+                    let table = format!("listeners.{name}");
+                    if let Some(table) = self.made.listeners.iter_mut().find(|it| it.name == table)
+                    {
+                        table.push(&line.source, "tls.certificates", item);
+                        tls_options(table, line);
+                    }
                 }
+                Certificate::Ordered if is_tls => self.order(&name, &address.host, source, tls),
+                Certificate::Missing(what) if wants_tls => self.head.untranslated(
+                    source,
+                    format!("{what}; until then the site is served by plain HTTP"),
+                ),
+                _ => {}
             }
             let mut add = |name: String| {
                 if !names.contains(&name) {
@@ -187,7 +241,7 @@ impl Translator {
                 }
             };
             add(name);
-            if is_tls && address.scheme.is_none() && address.port.is_none() {
+            if is_tls && port == "443" && !self.orders.has_no_redirects {
                 redirect = true;
                 add(self.listener(&format!("{host}:80"), false, "80", source));
             }

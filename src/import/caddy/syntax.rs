@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::{
     file::Lines,
-    import::{ImportError, document::Source},
+    import::{ImportError, document::Source, text::variable},
 };
 
 /// A line: words, and perhaps a block of lines.
@@ -103,7 +103,13 @@ impl Reader<'_> {
             }
         }
         let written = self.text[start..self.at].split_whitespace();
-        let text = written.collect::<Vec<_>>().join(" ");
+        let text = match &words[..] {
+            // A token may stand behind the provider.
+            [name, provider, _, ..] if matches!(&**name, "dns" | "acme_dns") => {
+                format!("{name} {provider} ***")
+            }
+            _ => written.collect::<Vec<_>>().join(" "),
+        };
         let line = self.lines.line(start) + 1;
         let source = Source {
             place: format!("{}:{line}", self.file),
@@ -147,7 +153,7 @@ impl Reader<'_> {
                     escaped = true;
                 } else if letter == quote {
                     self.at = start + 2 + at;
-                    return Ok(word);
+                    return Ok(settled(word));
                 } else {
                     word.push(letter);
                 }
@@ -156,7 +162,7 @@ impl Reader<'_> {
         }
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         self.at += end;
-        Ok(rest[..end].to_owned())
+        Ok(settled(rest[..end].to_owned()))
     }
 
     /// Passes over blanks, continued lines and comments; over ends of lines if `ends`.
@@ -189,6 +195,29 @@ impl Reader<'_> {
             message: message.to_owned(),
         }
     }
+}
+
+/// Puts the defaults of variables such as `{$PORT:8080}` into a word. A word that is a variable
+/// stays: its value is read when the proxy starts.
+fn settled(word: String) -> String {
+    if variable(&word).is_some() {
+        return word;
+    }
+    let mut settled = String::with_capacity(word.len());
+    let mut rest = &*word;
+    while let Some(at) = rest.find("{$") {
+        let (before, behind) = rest.split_at(at);
+        settled.push_str(before);
+        let end = behind.find('}').map_or(behind.len(), |end| end + 1);
+        let (written, after) = behind.split_at(end);
+        match variable(written) {
+            Some((_, Some(default))) => settled.push_str(default),
+            _ => settled.push_str(written),
+        }
+        rest = after;
+    }
+    settled.push_str(rest);
+    settled
 }
 
 const SHOWN_MAX: usize = 160;

@@ -1,7 +1,10 @@
 //! Conditions: `acl` lines, and what follows `if` and `unless`.
 
-use super::{Line, Section};
-use crate::import::document::{Source, Table, key_part, quoted, quoted_list};
+use super::{
+    Line, Section,
+    sample::{list, of_test},
+};
+use crate::import::document::{Source, Table};
 
 /// Conditions that must all hold: keys and values in TOML.
 pub(super) type All = Vec<(String, String)>;
@@ -92,26 +95,28 @@ pub(super) fn conditions(section: &Section, words: &[&str]) -> Option<Vec<All>> 
 }
 
 /// Returns the key and the values that a request must have one of, if that is the whole condition
-/// of a rule that keeps all others out: addresses, or methods.
+/// of a rule that keeps all others out: addresses, methods, or hosts.
 pub(super) fn only(section: &Section, words: &[&str]) -> Option<(&'static str, Vec<String>)> {
     let parts = terms(section, words)?;
     let [part] = &parts[..] else { return None };
-    let [term] = &part[..] else { return None };
-    let tests = term.tests.as_ref().filter(|_| term.is_negated)?;
     let mut known = None;
     let mut values = Vec::new();
-    for all in tests {
-        let [(key, list)] = &all[..] else { return None };
-        let to = match &**key {
-            "source" => "access.allow",
-            "methods" => "access.methods",
-            _ => return None,
-        };
-        if *known.get_or_insert(to) != to {
-            return None;
+    for term in part {
+        let tests = term.tests.as_ref().filter(|_| term.is_negated)?;
+        for all in tests {
+            let [(key, list)] = &all[..] else { return None };
+            let to = match &**key {
+                "source" => "access.allow",
+                "methods" => "access.methods",
+                "hosts" if !list.contains('*') => "hosts",
+                _ => return None,
+            };
+            if *known.get_or_insert(to) != to {
+                return None;
+            }
+            let list = list.trim_matches(['[', ']']);
+            values.extend(list.split(", ").map(str::to_owned));
         }
-        let list = list.trim_matches(['[', ']']);
-        values.extend(list.split(", ").map(str::to_owned));
     }
     known.map(|to| (to, values))
 }
@@ -235,153 +240,57 @@ pub(super) fn write(all: &All, table: &mut Table, source: &Source) {
     }
 }
 
-fn of_acl(line: &Line) -> Option<All> {
-    of_test(&line.words()[2..])
-}
-
-/// A test: a sample, how it is compared, and values.
-struct Test<'w> {
-    name: &'w str,
-    argument: &'w str,
-    how: &'w str,
-    ignores_case: bool,
-    values: &'w [&'w str],
-}
-
-impl<'w> Test<'w> {
-    fn of(words: &'w [&'w str]) -> Option<Self> {
-        let [sample, rest @ ..] = words else {
-            return None;
-        };
-        let (name, argument) = match sample.split_once('(') {
-            Some((name, argument)) => (name, argument.trim_end_matches(')')),
-            None => (*sample, ""),
-        };
-        let how = name.split_once('_').map_or("str", |(_, how)| how);
-        let mut test = Self {
-            name,
-            argument,
-            how,
-            ignores_case: false,
-            values: rest,
-        };
-        while let [flag, rest @ ..] = test.values {
-            test.values = match (*flag, rest) {
-                ("-i", rest) => {
-                    test.ignores_case = true;
-                    rest
-                }
-                ("-m", [how, rest @ ..]) => {
-                    test.how = how;
-                    rest
-                }
-                ("--", rest) => {
-                    test.values = rest;
-                    break;
-                }
-                (flag, _) if flag.starts_with('-') && flag.len() == 2 => return None,
-                _ => break,
-            };
+/// The words of the one test that a rule asks for, if it asks for nothing else.
+pub(super) fn only_test<'l>(section: &'l Section, words: &'l [&'l str]) -> Option<Vec<&'l str>> {
+    match words {
+        ["if", "{", test @ .., "}"] if !test.contains(&"}") => Some(test.to_vec()),
+        ["if", name] => {
+            let lines = section.defaults.iter().chain(&section.lines);
+            let is_it =
+                |it: &&Line| it.words[0] == "acl" && it.words.get(1).is_some_and(|it| it == name);
+            let mut found = lines.filter(is_it);
+            let one = found.next().filter(|_| found.next().is_none())?;
+            Some(one.words()[2..].to_vec())
         }
-        Some(test)
-    }
-
-    /// An expression that fits what the values fit.
-    fn expression(&self) -> Option<String> {
-        let values = self.values.iter();
-        let parts: Vec<String> = match self.how {
-            "reg" => values.map(|it| (*it).to_owned()).collect(),
-            _ => values.map(|it| regex::escape(it)).collect(),
-        };
-        let joined = match &parts[..] {
-            [one] => one.clone(),
-            _ => format!("({})", parts.join("|")),
-        };
-        let text = match self.how {
-            "beg" => format!("^{joined}"),
-            "end" => format!("{joined}$"),
-            "sub" | "dir" | "reg" => joined,
-            "str" | "path" | "hdr" | "cook" | "param" => format!("^{joined}$"),
-            _ => return None,
-        };
-        let text = if self.ignores_case {
-            format!("(?i){text}")
-        } else {
-            text
-        };
-        regex::Regex::new(&text).ok()?;
-        Some(text)
-    }
-
-    /// True if the sample must be the value.
-    fn is_exact(&self) -> bool {
-        let how = ["str", "path", "hdr", "cook", "param"];
-        how.contains(&self.how) && !self.ignores_case
-    }
-
-    fn of_path(&self) -> Option<All> {
-        let (key, value) = match (self.how, self.values) {
-            (_, [path]) if self.is_exact() => ("path", quoted(path)),
-            ("beg", [path]) if !self.ignores_case && path.ends_with('/') && path.len() > 1 => {
-                ("path_prefix", quoted(path.trim_end_matches('/')))
-            }
-            _ => ("path_regex", quoted(&self.expression()?)),
-        };
-        Some(vec![(key.to_owned(), value)])
-    }
-
-    fn of_host(&self) -> Option<All> {
-        let wildcard = |it: &&str| format!("*.{}", it.trim_start_matches('.'));
-        let hosts: Vec<String> = match self.how {
-            "str" | "hdr" => self.values.iter().map(|it| (*it).to_owned()).collect(),
-            "end" if self.values.iter().all(|it| it.starts_with('.')) => {
-                self.values.iter().map(wildcard).collect()
-            }
-            _ => return None,
-        };
-        list("hosts", hosts.iter().map(String::as_str))
-    }
-
-    /// A field, a cookie or a parameter.
-    fn of_part(&self, kind: &str) -> Option<All> {
-        let name = match kind {
-            "headers" => self.argument.to_ascii_lowercase(),
-            _ => self.argument.to_owned(),
-        };
-        let value = match self.values {
-            [] => "{ present = true }".to_owned(),
-            _ if self.how == "found" => "{ present = true }".to_owned(),
-            [value] if self.is_exact() => quoted(value),
-            _ => format!("{{ regex = {} }}", quoted(&self.expression()?)),
-        };
-        Some(vec![(format!("{kind}.{}", key_part(&name)), value)])
-    }
-}
-
-/// Returns the conditions of a test.
-fn of_test(words: &[&str]) -> Option<All> {
-    let test = Test::of(words)?;
-    let values = test.values.iter().copied();
-    match test.name {
-        "path" | "path_beg" | "path_end" | "path_reg" | "path_sub" | "path_dir" => test.of_path(),
-        "hdr" | "req.hdr" | "hdr_dom" | "hdr_end" if test.argument.eq_ignore_ascii_case("host") => {
-            test.of_host()
-        }
-        "hdr" | "req.hdr" | "hdr_sub" | "hdr_beg" | "hdr_end" | "hdr_reg" => {
-            test.of_part("headers")
-        }
-        "req.cook" | "cook" => test.of_part("cookies"),
-        "url_param" | "urlp" => test.of_part("query"),
-        "method" => list("methods", values),
-        "src" => list("source", values),
-        "always_true" | "TRUE" => Some(All::new()),
         _ => None,
     }
 }
 
-fn list<'t>(key: &str, values: impl Iterator<Item = &'t str>) -> Option<All> {
-    Some(vec![(key.to_owned(), quoted_list(values))])
+/// Returns true for a condition on who the client is, and not on what is asked for: what sends such
+/// requests elsewhere keeps them from the backends of later rules.
+pub(super) fn is_of_clients(section: &Section, words: &[&str]) -> bool {
+    let is_of = |sample: &str| CLIENTS.iter().any(|it| sample.starts_with(it));
+    let inline = words
+        .windows(2)
+        .filter(|it| it[0].ends_with('{'))
+        .map(|it| it[1]);
+    let names: Vec<&str> = words.iter().map(|it| it.trim_start_matches('!')).collect();
+    let lines = section.defaults.iter().chain(&section.lines);
+    let acls = lines.filter(|it| {
+        it.words[0] == "acl" && it.words.get(1).is_some_and(|it| names.contains(&&**it))
+    });
+    inline.into_iter().any(is_of) || acls.filter_map(|it| it.words.get(2)).any(|it| is_of(it))
+}
+
+fn of_acl(line: &Line) -> Option<All> {
+    of_test(&line.words()[2..])
 }
 
 /// Alternatives of one rule.
 const SETS_MAX: usize = 64;
+/// Beginnings of samples of the client.
+const CLIENTS: [&str; 13] = [
+    "acl(",
+    "bool",
+    "env(",
+    "fc_",
+    "http_auth",
+    "int",
+    "lua.",
+    "sc",
+    "src",
+    "ssl_c",
+    "table_",
+    "txn.",
+    "var(",
+];

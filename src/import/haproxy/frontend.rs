@@ -5,9 +5,10 @@ use super::{
     condition::{All, write},
     duration,
     kind::Kind,
-    words::{change, is_known},
+    rule::{refusal, split},
+    words::{Secure, change, is_known},
 };
-use crate::import::document::{Table, name_of, quoted, quoted_list};
+use crate::import::document::{Source, Table, name_of, quoted, quoted_list};
 
 /// Common parts of the routes of a frontend.
 pub(super) struct Front {
@@ -15,6 +16,10 @@ pub(super) struct Front {
     listeners: Option<Vec<String>>,
     /// Those without TLS.
     pub(super) plain: Vec<String>,
+    /// Those with TLS: all, some or none.
+    pub(super) secure: Secure,
+    /// Hosts that alone are let in, with the rule that says so.
+    pub(super) hosts: Option<(Line, Vec<String>)>,
     /// Rank of the next rule; a later one has less.
     pub(super) rank: usize,
     pub(super) common: Table,
@@ -31,14 +36,26 @@ impl<'a> Translator<'a> {
             return;
         }
         let names = self.bind(section);
+        if names.is_empty() {
+            let what = "none of its addresses is understood: write a listener, and routes with listeners = [\"…\"]";
+            return self.head.untranslated(&section.source, what);
+        }
         let rules = section.rules();
         // Between two rules is room for those of the backend.
         let refuses = |it: &Section| it.kind == "backend" && !it.rules().is_empty();
         let step = 1 + usize::from(self.sections.iter().any(refuses));
         let plain = names.iter().filter(|it| !it.starts_with("https"));
+        let plain: Vec<String> = plain.cloned().collect();
+        let secure = match plain.len() {
+            0 => Secure::All,
+            count if count == names.len() => Secure::None,
+            _ => Secure::Some,
+        };
         let mut front = Front {
             name: name_of(&section.name),
-            plain: plain.cloned().collect(),
+            plain,
+            secure,
+            hosts: None,
             listeners: has_others.then_some(names),
             rank: rules.len() * step,
             common: Table::default(),
@@ -61,9 +78,43 @@ impl<'a> Translator<'a> {
                 };
                 self.send_to(section, &front, &All::new(), &line, &section.name, 0);
             }
-            _ => {}
+            _ => self.no_backend(&front),
         }
-        self.rest(section);
+        self.other_hosts(&front);
+        self.left(section, front.secure);
+    }
+
+    /// Makes the route of a frontend that has no backend for the requests that no rule takes.
+    fn no_backend(&mut self, front: &Front) {
+        if !front.common.has("https_only") {
+            return;
+        }
+        let line = Line {
+            words: Vec::new(),
+            source: Source::default(),
+        };
+        let mut table = self.begin(front, &All::new(), &line, 0);
+        table.append(&front.common);
+        if front.secure == Secure::None {
+            // All that it does.
+            table.change_key("https_only", "redirect.to");
+            table.change("redirect.to", quoted("https://{host}{path}{query}"));
+            table.set_plain("redirect.status", "301");
+        } else {
+            table.note("HAProxy answers so where no backend is named");
+            table.set_plain("respond.status", "503");
+        }
+        self.made.routes.push(table);
+    }
+
+    /// Makes the route that refuses the hosts that a rule keeps out.
+    fn other_hosts(&mut self, front: &Front) {
+        let Some((line, _)) = &front.hosts else {
+            return;
+        };
+        let mut table = self.begin(front, &All::new(), line, 0);
+        refusal(&mut table, line, &split(line).0, true);
+        self.made.routes.push(table);
     }
 
     /// Makes the listeners.
@@ -72,13 +123,24 @@ impl<'a> Translator<'a> {
         for line in section.lines.iter().filter(|it| it.words[0] == "bind") {
             let words = line.words();
             for address in words.get(1).map_or("", |it| *it).split(',') {
+                if address.starts_with("quic") {
+                    self.head.untranslated(
+                        &line.source,
+                        "HTTP/3 is not there: clients use HTTP/2 at the listener with TLS",
+                    );
+                    continue;
+                }
                 let address = match address.rsplit_once(':') {
                     Some(("" | "*" | "ipv4@" | "ipv4@*" | "0.0.0.0", port)) => {
                         format!("0.0.0.0:{port}")
                     }
                     Some(("::" | "[::]" | "ipv6@" | "ipv6@*", port)) => format!("[::]:{port}"),
                     _ if address.starts_with('/') => format!("unix:{address}"),
-                    _ => address.to_owned(),
+                    _ => match address.split_once('@') {
+                        Some(("unix", path)) => format!("unix:{path}"),
+                        Some(("ipv4" | "ipv6", address)) => address.to_owned(),
+                        _ => address.to_owned(),
+                    },
                 };
                 let is_tls = words.contains(&"ssl");
                 let port = address.rsplit(':').next().unwrap_or_default();
@@ -120,7 +182,25 @@ impl<'a> Translator<'a> {
             let at = words.iter().position(|it| *it == key)?;
             words.get(at + 1).copied()
         };
-        if let Some(file) = value("crt") {
+        if let Some(folder) = value("crt").filter(|it| it.ends_with('/')) {
+            let files = self
+                .files
+                .borrow()
+                .matching(&format!("{folder}*.pem"), "/etc/haproxy");
+            for file in &files {
+                let item = format!(
+                    "{{ chain = {0}, key = {0} }}",
+                    quoted(&file.to_string_lossy())
+                );
+                table.push(&line.source, "tls.certificates", item);
+            }
+            if files.is_empty() {
+                table.untranslated(
+                    &line.source,
+                    "tls = { certificates = [{ chain = \"…\", key = \"…\" }] } of the listener, with each file of the folder; until then this is plain HTTP",
+                );
+            }
+        } else if let Some(file) = value("crt") {
             // Certificate and key stand in one file.
             let item = format!("{{ chain = {0}, key = {0} }}", quoted(file));
             table.push(&line.source, "tls.certificates", item);
@@ -138,6 +218,8 @@ impl<'a> Translator<'a> {
         }
         if value("ssl-min-ver") == Some("TLSv1.3") {
             table.set(&line.source, "tls.minimum_version", "\"1.3\"");
+        } else if let Some(version) = self.minimum_version().filter(|_| words.contains(&"ssl")) {
+            table.set_plain("tls.minimum_version", version);
         }
         if words.contains(&"accept-proxy") {
             table.untranslated(
@@ -152,6 +234,7 @@ impl<'a> Translator<'a> {
         for line in section.rules() {
             self.rule_of_all(section, front, line);
         }
+        self.cache(section, &mut front.common);
         let common = &mut front.common;
         for line in section.lines.iter().chain(&*section.defaults) {
             match line.words()[..] {
@@ -165,14 +248,16 @@ impl<'a> Translator<'a> {
                     common.set(&line.source, "compress.encodings", quoted_list(algorithms));
                 }
                 ["compression", "type", ref types @ ..] => {
-                    common.set(
-                        &line.source,
-                        "compress.types",
-                        quoted_list(types.iter().copied()),
-                    );
+                    let whole = |it: &&str| match it.ends_with('/') {
+                        true => format!("{it}*"),
+                        false => (*it).to_owned(),
+                    };
+                    let types: Vec<String> = types.iter().map(whole).collect();
+                    let types = quoted_list(types.iter().map(String::as_str));
+                    common.set(&line.source, "compress.types", types);
                 }
                 _ => {
-                    change(common, line);
+                    change(common, line, front.secure);
                 }
             }
         }
@@ -224,6 +309,19 @@ impl<'a> Translator<'a> {
         table.set(&line.source, "pool", quoted(&pool));
         self.of_backend(&mut table, backend);
         table.append(&front.common);
+        if let Some((line, hosts)) = &front.hosts {
+            if table.has("hosts") {
+                if !hosts.iter().all(|it| table.has_item("hosts", it))
+                    || table.has_wildcard("hosts")
+                {
+                    table.close(&line.source, super::kind::advice(line));
+                }
+            } else {
+                for host in hosts {
+                    table.push(&line.source, "hosts", &**host);
+                }
+            }
+        }
         if backend != section.name || section.kind == "backend" {
             self.rules_of_backend(&mut table, front, (all, rank), backend);
         }
@@ -231,11 +329,16 @@ impl<'a> Translator<'a> {
     }
 
     /// Tells what is left of a frontend.
-    fn rest(&mut self, section: &Section) {
+    fn left(&mut self, section: &Section, secure: Secure) {
         let mut table = Table::default();
         for line in &section.lines {
             if Kind::of(line) != Kind::Other
-                || is_known(line)
+                || self
+                    .made
+                    .routes
+                    .iter()
+                    .any(|it| it.names(&line.source.place))
+                || is_known(line, secure)
                 || (section.kind == "listen" && super::backend::is_known(line))
             {
                 continue;
@@ -245,9 +348,17 @@ impl<'a> Translator<'a> {
                 | "unique-id-header" | "monitor-uri" | "description" => {
                     table.needless(&line.source, "X-Forwarded-For and the request id are sent; [access_log] and [admin] have the rest");
                 }
+                super::kind::CONDITION => table.untranslated(
+                    &line.source,
+                    "the lines of the condition are read as if it held",
+                ),
                 "stats" => table.untranslated(
                     &line.source,
                     "[admin] has the dashboard, /metrics and /status",
+                ),
+                "reqrep" | "reqirep" | "rsprep" | "rspirep" | "reqadd" | "rspadd" | "rspdel" | "rspidel" => table.untranslated(
+                    &line.source,
+                    "headers_request, headers_response or rewrite of the route: rewrite = { host = \"…\" } sends another Host",
                 ),
                 "stick-table" | "tcp-request" => table.untranslated(
                     &line.source,
@@ -257,9 +368,7 @@ impl<'a> Translator<'a> {
                     &line.source,
                     "error_pages = { \"503\" = { file = \"sorry.html\" } }",
                 ),
-                "http-request" => {
-                    table.untranslated(&line.source, "a route with the condition and this change");
-                }
+                "http-request" => table.untranslated(&line.source, changed(line)),
                 _ => table.untranslated(
                     &line.source,
                     "no equal is known: see docs/coming-from-haproxy.md",
@@ -267,5 +376,26 @@ impl<'a> Translator<'a> {
             }
         }
         self.made.leave(table);
+    }
+}
+
+/// Returns what to do about a change of requests that has no equal.
+fn changed(line: &Line) -> &'static str {
+    match line.words.get(1).map_or("", |it| &**it) {
+        "allow" => {
+            "the rules behind it are not asked for these requests: a route with the condition, without what keeps the others out"
+        }
+        it if it.starts_with("track-sc") || it.starts_with("sc-") => {
+            "rate_limit = { key = \"client_ip\", rate = \"10/s\" } of the route counts"
+        }
+        "capture" => "fields of [access_log]",
+        "set-path" | "replace-path" | "set-uri" | "replace-uri" | "set-pathq" | "replace-pathq" => {
+            "rewrite = { path_regex = { match = \"…\", to = \"…\" } } of the route"
+        }
+        it if it.starts_with("set-var") => {
+            "there are no variables: write the value where it is used, or a route for each case"
+        }
+        "cache-use" => "cache = { max_size = \"…\" } of the route",
+        _ => "a route with the condition and this change",
     }
 }

@@ -24,6 +24,18 @@ impl Kind {
             ["use_backend", ..] => Self::Send,
             ["redirect", ..] | ["http-request", "redirect" | "return", ..] => Self::Answer,
             ["http-request", action, ..] if !is_harmless(action) => Self::Refuse,
+            // It keeps answers back.
+            [
+                "http-response" | "http-after-response",
+                "deny" | "reject" | "silent-drop",
+                ..,
+            ]
+            | [
+                "tcp-response",
+                "content",
+                "reject" | "close" | "silent-drop",
+                ..,
+            ] => Self::Refuse,
             ["tcp-request", "inspect-delay", ..] => Self::Other,
             ["tcp-request", _, action, ..] if !is_harmless(action) => Self::Refuse,
             [first, ..] if !HARMLESS.contains(&first) => Self::Refuse,
@@ -77,6 +89,41 @@ pub(super) fn advice(line: &Line) -> &'static str {
     }
 }
 
+impl Section {
+    /// Marks conditions on the process that only concern lines which keep nobody out.
+    pub(super) fn settle(&mut self) {
+        let mut since = None;
+        for at in 0..self.lines.len() {
+            match &*self.lines[at].words[0] {
+                ".if" => since = Some(at),
+                ".endif" => {
+                    let Some(from) = since.take() else { continue };
+                    let is_marked = |it: &Line| it.words[0].starts_with('.');
+                    let keeps = |it: &Line| {
+                        let is_rule = ["acl", "default_backend", "http-request", "tcp-request"];
+                        is_rule.contains(&&*it.words[0])
+                            || (!is_marked(it) && Kind::of(it) != Kind::Other)
+                    };
+                    if self.lines[from..=at].iter().any(keeps) {
+                        continue;
+                    }
+                    for line in &mut self.lines[from..=at] {
+                        if is_marked(line) {
+                            line.words = vec![CONDITION.to_owned()];
+                        }
+                    }
+                }
+                ".notice" | ".warning" | ".diag" | ".alert" if since.is_none() => {
+                    self.lines[at].words = vec![CONDITION.to_owned()];
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The word of a line such as `.if` whose lines keep nobody out.
+pub(super) const CONDITION: &str = ".";
 /// Beginnings of actions of `http-request` and `tcp-request` that keep nobody out.
 const HARMLESS_ACTIONS: [&str; 22] = [
     "accept",
@@ -103,7 +150,8 @@ const HARMLESS_ACTIONS: [&str; 22] = [
     "wait-for-",
 ];
 /// Words that begin a line which keeps nobody out.
-const HARMLESS: [&str; 76] = [
+const HARMLESS: [&str; 85] = [
+    CONDITION,
     "acl",
     "backlog",
     "balance",
@@ -162,8 +210,16 @@ const HARMLESS: [&str; 76] = [
     "option",
     "persist",
     "rate-limit",
+    "reqadd",
+    "reqirep",
+    "reqrep",
     "retries",
     "retry-on",
+    "rspadd",
+    "rspdel",
+    "rspidel",
+    "rspirep",
+    "rsprep",
     "server",
     "server-state-file-name",
     "server-template",

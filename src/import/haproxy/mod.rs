@@ -7,19 +7,25 @@ mod backend;
 mod condition;
 mod frontend;
 mod kind;
+mod map;
+mod process;
+mod rate;
+mod rest;
 mod rule;
+mod sample;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, path::Path, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, path::Path, rc::Rc};
 
 use super::{
     ImportError, Imported,
-    document::{Document, ROUTE_OWN, Source, Table},
+    document::{Document, Source, Table, head},
     files::Files,
     made::Made,
+    text::{duration_of, micros},
 };
 
 /// A line: its words.
@@ -59,35 +65,33 @@ impl Section {
 
 /// Reads a configuration of HAProxy and writes it anew.
 pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
-    let read = Files::of(path).read(path, 0)?;
+    let mut files = Files::of(path);
+    let read = files.read(path, 0)?;
     let name = &read.name;
     let sections = sections(&read.text, name)?;
     let mut translator = Translator {
         sections: &sections,
+        files: RefCell::new(files),
         made: Made::default(),
         pools: HashMap::new(),
         tables: Vec::new(),
-        head: Table::default(),
+        head: head("haproxy", name),
+        proxy: Table::new("proxy"),
     };
-    translator.head.note(format!(
-        "Written by `sluicegate import haproxy {name}`. Above each key stands the line that it came from."
-    ));
     translator.all();
-    let document = translator.document();
-    Ok(Imported {
-        untranslated: document.untranslated(),
-        text: document.text(),
-    })
+    Ok(translator.document().imported())
 }
 
 /// Tables made of a configuration so far.
 struct Translator<'a> {
     sections: &'a [Section],
+    files: RefCell<Files>,
     made: Made,
     /// Names of pools by backend.
     pools: HashMap<String, String>,
     tables: Vec<Table>,
     head: Table,
+    proxy: Table,
 }
 
 impl Translator<'_> {
@@ -101,8 +105,15 @@ impl Translator<'_> {
             match &*section.kind {
                 "frontend" | "listen" => self.frontend(section, count > 1),
                 "backend" | "defaults" => {}
-                "global" => self.head.needless(&section.source, "[proxy], [admin] and [log] have their own keys"),
-                "peers" | "resolvers" | "ring" | "mailers" => {
+                "global" => self.global(section),
+                "program" => self.head.untranslated(
+                    &section.source,
+                    "a service manager starts other programs",
+                ),
+                // Told where they are used.
+                "cache" | "http-errors" => {}
+                "peers" | "resolvers" | "ring" | "mailers" | "log-forward" | "log-profile"
+                | "traces" | "crt-store" | "acme" => {
                     self.head.needless(&section.source, "names are looked up by their time to live, and nothing is shared between proxies");
                 }
                 "userlist" => self.head.untranslated(
@@ -112,17 +123,25 @@ impl Translator<'_> {
                 _ => self.head.untranslated(&section.source, "no equal is known"),
             }
         }
+        for section in sections.iter().filter(|it| it.kind == "backend") {
+            let is_http = |it: &Line| it.words.get(1).is_none_or(|it| it == "http");
+            if !self.pools.contains_key(&section.name)
+                && section.find(&["mode"]).is_none_or(is_http)
+                && self.pool(&section.name, section).is_some()
+                && let Some(table) = self.tables.last_mut()
+            {
+                table.note("no frontend of this file sends requests here: write a route with this pool, or remove it");
+            }
+        }
+        self.rest();
     }
 
     fn document(self) -> Document {
-        let mut document = Document {
-            head: self.head,
-            tables: self.made.listeners,
-        };
-        document.tables.extend(self.made.routes);
-        document.tables.extend(self.tables);
+        let made = self.made.listeners.into_iter().chain(self.made.routes);
+        let all = [self.proxy].into_iter().chain(made).chain(self.tables);
+        let mut document = Document::of(self.head, all);
         document.share("listeners", &["address", "tls"]);
-        document.share("routes", &ROUTE_OWN);
+        document.share_of_routes();
         document.share("pools", &["endpoints", "picker"]);
         document
     }
@@ -139,21 +158,40 @@ fn sections(text: &str, file: &str) -> Result<Vec<Section>, ImportError> {
             message: message.to_owned(),
         };
         let words = split(written).map_err(fault)?;
+        let words = words.into_iter().map(of_today).collect::<Vec<_>>();
+        let words = timeouts_of_today(words);
         let Some(first) = words.first() else { continue };
         let source = Source {
             place: format!("{file}:{}", at + 1),
-            text: written.split_whitespace().collect::<Vec<_>>().join(" "),
+            text: shown(written),
         };
-        if SECTIONS.contains(&&**first) {
+        if first.starts_with('.') {
+            // A condition on the process that reads the file.
+            if let Some(section) = sections.last_mut() {
+                section.lines.push(Line { words, source });
+            }
+        } else if SECTIONS.contains(&&**first) {
             if let Some(last) = sections.last()
                 && last.kind == "defaults"
             {
                 defaults = last.lines.as_slice().into();
             }
+            let mut lines = Vec::new();
+            // Versions before 1.5 have the address behind the name.
+            if let ("listen" | "frontend", Some(address)) = (&**first, words.get(2))
+                && address.contains(':')
+            {
+                let mut bind = vec!["bind".to_owned()];
+                bind.extend(words[2..].iter().cloned());
+                lines.push(Line {
+                    words: bind,
+                    source: source.clone(),
+                });
+            }
             sections.push(Section {
                 kind: first.clone(),
                 name: words.get(1).cloned().unwrap_or_default(),
-                lines: Vec::new(),
+                lines,
                 defaults: Rc::clone(&defaults),
                 source,
             });
@@ -165,6 +203,7 @@ fn sections(text: &str, file: &str) -> Result<Vec<Section>, ImportError> {
             ));
         }
     }
+    sections.iter_mut().for_each(Section::settle);
     Ok(sections)
 }
 
@@ -205,21 +244,59 @@ fn split(line: &str) -> Result<Vec<String>, &'static str> {
     Ok(words)
 }
 
-/// Returns a time such as `30s` or `5000` (milliseconds) as a duration, in TOML.
-fn duration(text: &str) -> Option<String> {
-    let digits = text.trim_end_matches(|it: char| it.is_ascii_alphabetic());
-    let number: u64 = digits.parse().ok()?;
-    let unit = match &text[digits.len()..] {
-        "" | "ms" if number.is_multiple_of(1000) => return Some(format!("\"{}s\"", number / 1000)),
-        "" | "ms" => "ms",
-        unit @ ("s" | "m" | "h") => unit,
-        "d" => return Some(format!("\"{}h\"", number * 24)),
-        _ => return None,
-    };
-    Some(format!("\"{number}{unit}\""))
+/// The text of a line as its comment shows it: no password stands in it.
+fn shown(written: &str) -> String {
+    let words: Vec<&str> = written.split_whitespace().collect();
+    match words[..] {
+        ["stats", "auth", ..] => "stats auth ***".to_owned(),
+        _ => words.join(" "),
+    }
 }
 
-const SECTIONS: [&str; 12] = [
+/// Writes a word that is a variable of the environment as `{$NAME}`.
+fn of_today(word: String) -> String {
+    let name = word.strip_prefix('$').map(|it| {
+        let inner = it.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+        inner.unwrap_or(it)
+    });
+    let is_name = |it: &&str| {
+        let is_letter = |it: u8| it.is_ascii_uppercase() || it.is_ascii_digit() || it == b'_';
+        !it.is_empty() && it.bytes().all(is_letter)
+    };
+    match name.filter(is_name) {
+        Some(name) => format!("{{${name}}}"),
+        None => word,
+    }
+}
+
+/// Writes words of versions before 1.5 as those of today.
+fn timeouts_of_today(mut words: Vec<String>) -> Vec<String> {
+    let kind = match words.first().map(|it| &**it) {
+        Some("contimeout") => "connect",
+        Some("clitimeout") => "client",
+        Some("srvtimeout") => "server",
+        _ => return words,
+    };
+    words.splice(0..1, ["timeout".to_owned(), kind.to_owned()]);
+    words
+}
+
+/// Returns a time such as `30s` or `5000` (milliseconds) as a duration, in TOML.
+fn duration(text: &str) -> Option<String> {
+    micros(text, &UNITS).map(|it| duration_of(it.div_ceil(1000)))
+}
+
+/// Units of time; a number alone is in milliseconds.
+const UNITS: [(&str, u64); 7] = [
+    ("", 1000),
+    ("us", 1),
+    ("ms", 1000),
+    ("s", 1_000_000),
+    ("m", 60_000_000),
+    ("h", 3_600_000_000),
+    ("d", 86_400_000_000),
+];
+const SECTIONS: [&str; 19] = [
     "global",
     "defaults",
     "frontend",
@@ -232,4 +309,11 @@ const SECTIONS: [&str; 12] = [
     "ring",
     "program",
     "cache",
+    "http-errors",
+    "log-forward",
+    "log-profile",
+    "fcgi-app",
+    "crt-store",
+    "traces",
+    "acme",
 ];

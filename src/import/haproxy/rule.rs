@@ -2,12 +2,12 @@
 
 use super::{
     Line, Section, Translator,
-    condition::{All, Refused, conditions, is_possible, only, without_tls},
+    condition::{All, Refused, conditions, is_of_clients, is_possible, only, without_tls},
     frontend::Front,
     kind::{Kind, advice},
     words::{change, format_of},
 };
-use crate::import::document::{Table, quoted, quoted_list};
+use crate::import::document::{Table, key_part, quoted, quoted_list};
 
 impl<'a> Translator<'a> {
     /// Writes what a rule says of all requests of a frontend.
@@ -25,7 +25,22 @@ impl<'a> Translator<'a> {
         if !self.refuses(section, line) {
             return;
         }
+        if let Some(rule) = self.limit(section, line) {
+            common.push(&line.source, "rate_limit", rule.text);
+            for other in &rule.others {
+                common.also(other, "rate_limit");
+            }
+            return;
+        }
         if let Some((key, values)) = exactly(section, line, &words) {
+            if key == "hosts" {
+                if front.hosts.is_some() {
+                    common.close(&line.source, advice(line));
+                } else {
+                    front.hosts = Some((line.clone(), values));
+                }
+                return;
+            }
             addresses(common, line, key, values);
             return;
         }
@@ -44,6 +59,9 @@ impl<'a> Translator<'a> {
             if !rest.is_empty() {
                 self.redirect_plain(section, front, line, &rest);
             }
+            return;
+        }
+        if self.by_map(section, front, line) {
             return;
         }
         if self.refuses(section, line) {
@@ -82,7 +100,9 @@ impl<'a> Translator<'a> {
                 !has_equal && !is_permanent(&action)
             }
             Kind::Send if is_known => false,
-            Kind::Send => action.get(1).is_some_and(|it| self.is_closed(it)),
+            Kind::Send => {
+                action.get(1).is_some_and(|it| self.is_closed(it)) || is_of_clients(section, &words)
+            }
             Kind::Other => false,
         }
     }
@@ -102,7 +122,7 @@ impl<'a> Translator<'a> {
     /// Makes the routes of a rule that keeps requests out.
     fn refuse(&mut self, section: &Section, front: &Front, line: &Line) {
         let (action, words) = split(line);
-        if exactly(section, line, &words).is_some() {
+        if exactly(section, line, &words).is_some() || self.limit(section, line).is_some() {
             return;
         }
         let refused = Refused::of(section, &words);
@@ -152,8 +172,9 @@ impl<'a> Translator<'a> {
             .find(|it| matches!(&*it.kind, "backend" | "listen") && it.name == backend);
         let Some(section) = found else { return };
         for line in &section.lines {
-            change(table, line);
+            change(table, line, front.secure);
         }
+        self.cache(section, table);
         for line in section.rules() {
             let (action, words) = split(line);
             if Kind::of(line) == Kind::Answer && is_permanent(&action) {
@@ -163,7 +184,15 @@ impl<'a> Translator<'a> {
                 table.set(&line.source, "https_only", "true");
                 continue;
             }
-            if let Some((key, values)) = exactly(section, line, &words) {
+            if let Some(rule) = self.limit(section, line) {
+                table.push(&line.source, "rate_limit", rule.text);
+                for other in &rule.others {
+                    table.also(other, "rate_limit");
+                }
+                continue;
+            }
+            let only = exactly(section, line, &words);
+            if let Some((key, values)) = only.filter(|(key, _)| *key != "hosts") {
                 addresses(table, line, key, values);
                 continue;
             }
@@ -192,7 +221,7 @@ impl<'a> Translator<'a> {
 }
 
 /// The words of a rule, and those of its condition.
-fn split(line: &Line) -> (Vec<&str>, Vec<&str>) {
+pub(super) fn split(line: &Line) -> (Vec<&str>, Vec<&str>) {
     let words = line.words();
     let at = words.iter().position(|it| matches!(*it, "if" | "unless"));
     let (action, words) = words.split_at(at.unwrap_or(words.len()));
@@ -259,7 +288,7 @@ fn is_exact(action: &[&str]) -> bool {
 }
 
 /// Refuses the requests of a route.
-fn refusal(table: &mut Table, line: &Line, action: &[&str], is_exact: bool) {
+pub(super) fn refusal(table: &mut Table, line: &Line, action: &[&str], is_exact: bool) {
     if !is_exact {
         table.untranslated(
             &line.source,
@@ -306,6 +335,33 @@ fn answer(table: &mut Table, line: &Line, action: &[&str]) -> bool {
         table.set(&line.source, "respond.status", status);
         if let Some(text) = value("string").or_else(|| value("lf-string")) {
             table.set_plain("respond.body", quoted(text));
+        }
+        let file = [
+            "file",
+            "lf-file",
+            "errorfile",
+            "errorfiles",
+            "default-errorfiles",
+        ];
+        if action.iter().any(|it| file.contains(it)) {
+            table.untranslated(
+                &line.source,
+                "the answer has no body yet: respond = { body = \"…\" }, with the text of the file",
+            );
+        }
+        for pair in action.windows(2) {
+            if let ["content-type", kind] = pair {
+                table.set_plain("respond.headers.content-type", quoted(kind));
+            }
+        }
+        for three in action.windows(3) {
+            if let ["hdr", name, text] = three {
+                let key = format!("respond.headers.{}", key_part(&name.to_ascii_lowercase()));
+                match format_of(text) {
+                    Some(text) => table.set_plain(&key, quoted(&text)),
+                    None => table.note(format!("there is no placeholder for {text}")),
+                }
+            }
         }
         return true;
     }

@@ -133,7 +133,8 @@ impl<'a> Translator<'a> {
     pub(super) fn limits(&mut self, table: &mut Table, level: &Level<'a>) {
         for line in level.all("limit_req") {
             let zone = zone_named(line).and_then(|zone| self.zones.get(zone).copied());
-            let rate = zone.and_then(|zone| named(zone, "rate="));
+            let is_rate = |it: &&str| it.starts_with(|it: char| it.is_ascii_digit());
+            let rate = zone.and_then(|zone| named(zone, "rate=")).filter(is_rate);
             let key = zone.and_then(|zone| key(zone.first()));
             let (Some(zone), Some(rate), Some(key)) = (zone, rate, key) else {
                 table.untranslated(&line.source, "rate_limit = { key = \"…\", rate = \"10/s\" }: the key is client_ip, route, or a header, cookie or parameter");

@@ -1,9 +1,7 @@
 //! Actions: an answer of the proxy, or a pool.
 
 use super::{
-    Translator,
-    condition::Condition,
-    group,
+    Translator, group,
     level::Level,
     location::Matcher,
     server::Server,
@@ -70,6 +68,8 @@ impl<'a> Translator<'a> {
                 "no files are served here: all of these requests go where the last name leads",
             );
             let inner = Level::within(named.inner(), level);
+            // The bound is that of the location that was found first.
+            self.body_max(table, level);
             let done = self.action(table, server, matcher, &inner, block);
             if done {
                 self.policies(table, &inner);
@@ -279,7 +279,15 @@ impl<'a> Translator<'a> {
         }
         let pool = self.pool(authority, scheme, level, pass);
         table.set(&pass.source, "pool", quoted(&pool));
-        Self::prefix(table, matcher, uri, pass);
+        if pass.is_filled && !uri.is_empty() {
+            // With a variable the path takes the place of the whole one.
+            table.set(&pass.source, "rewrite.path_regex.match", quoted("^.*$"));
+            table.set_plain("rewrite.path_regex.to", quoted(&uri.replace('$', "$$")));
+            table
+                .note("nginx drops the query here, as the address has a variable; here it is sent");
+        } else {
+            Self::prefix(table, matcher, uri, pass);
+        }
         self.host_of_request(table, level, authority);
         true
     }
@@ -326,73 +334,6 @@ impl<'a> Translator<'a> {
         if !uri.is_empty() {
             table.set_plain("rewrite.add_prefix", quoted(uri));
         }
-    }
-
-    /// Writes a `proxy_pass` whose address is chosen by a table of values: a route for each.
-    fn pass_by_map(
-        &mut self,
-        table: &mut Table,
-        server: &Server,
-        matcher: &Matcher,
-        level: &Level<'a>,
-        pass: &'a Directive,
-        (variable, scheme): (&str, &str),
-    ) -> bool {
-        let Some(map) = self.maps.get(variable).copied() else {
-            table.untranslated(
-                &pass.source,
-                format!("${variable} is set by nothing that is known: write a route for each value, with a pool of its own"),
-            );
-            return false;
-        };
-        let by = map.first().trim_start_matches('$').to_owned();
-        let mut default = None;
-        for entry in map.inner() {
-            let target = entry.first();
-            if entry.name == "default" {
-                default = Some((entry, target));
-                continue;
-            }
-            if matches!(&*entry.name, "hostnames" | "volatile") {
-                continue;
-            }
-            let (sign, value) = match entry.name.strip_prefix("~*") {
-                Some(expression) => ("~*", expression),
-                None => match entry.name.strip_prefix('~') {
-                    Some(expression) => ("~", expression),
-                    None => ("=", &*entry.name),
-                },
-            };
-            let condition = Condition::of(&by, sign, value);
-            let (Some(condition), true) = (condition, is_plain(target)) else {
-                table.untranslated(&entry.source, "a value of the map: write a route for it");
-                continue;
-            };
-            let mut own = self.begin_route(server, matcher, level, Some(&pass.source));
-            self.rename(&mut own, target);
-            condition.add(&mut own, &entry.source);
-            let pool = self.pool(target, scheme, level, pass);
-            own.set(&pass.source, "pool", quoted(&pool));
-            self.host_of_request(&mut own, level, target);
-            self.policies(&mut own, level);
-            self.made.routes.push(own);
-        }
-        level.mark(map);
-        let Some((_, target)) = default else {
-            table.note(super::remark(
-                &map.source,
-                "the map has no default: other values have no route",
-            ));
-            return false;
-        };
-        let pool = self.pool(target, scheme, level, pass);
-        table.set(&pass.source, "pool", quoted(&pool));
-        table.note(super::remark(
-            &map.source,
-            &format!("{} … its default", map.source.text),
-        ));
-        self.host_of_request(table, level, target);
-        true
     }
 }
 

@@ -1,6 +1,6 @@
 //! Advice about directives that have no key of their own here.
 
-use super::guard;
+use super::{constant::CONSTANT, guard};
 
 /// Needs of a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub(super) fn advice(name: &str) -> Advice {
         | "worker_priority"
         | "worker_cpu_affinity"
         | "pcre_jit"
+        | "thread_pool"
+        | "worker_aio_requests"
+        | "worker_rlimit_core"
+        | "working_directory"
         | "timer_resolution" => {
             Needless("it is about the process; a service manager starts and stops it")
         }
@@ -35,6 +39,7 @@ pub(super) fn advice(name: &str) -> Advice {
         | "multi_accept"
         | "use"
         | "accept_mutex"
+        | "accept_mutex_delay"
         | "worker_rlimit_nofile" => Needless(
             "the limit of descriptors is raised by itself; limits.connections bounds clients",
         ),
@@ -45,15 +50,6 @@ pub(super) fn advice(name: &str) -> Advice {
         | "aio"
         | "directio"
         | "reset_timedout_connection"
-        | "server_names_hash_bucket_size"
-        | "server_names_hash_max_size"
-        | "types_hash_max_size"
-        | "map_hash_bucket_size"
-        | "map_hash_max_size"
-        | "variables_hash_max_size"
-        | "variables_hash_bucket_size"
-        | "proxy_headers_hash_max_size"
-        | "proxy_headers_hash_bucket_size"
         | "open_file_cache"
         | "open_file_cache_valid"
         | "open_file_cache_min_uses"
@@ -211,6 +207,35 @@ pub(super) fn advice(name: &str) -> Advice {
         }
         "js_import" | "js_content" | "js_set" | "perl_set" | "lua_package_path" => {
             Instead("no scripts run here: an embedding program may bring filters of its own")
+        }
+        CONSTANT => Needless("its value is written where it is used"),
+        "proxy_set_header" | "grpc_set_header" => Instead("headers_request of a route with a pool"),
+        "add_header" | "proxy_hide_header" | "proxy_pass_header" | "add_trailer" => {
+            Instead("headers_response of the route")
+        }
+        "proxy_read_timeout" | "proxy_send_timeout" | "grpc_read_timeout" | "grpc_send_timeout" => {
+            Instead("timeouts = { total = \"…\", idle = \"…\" } of a route with a pool")
+        }
+        "proxy_connect_timeout" => Instead("timeouts = { connect = \"…\" } of a pool"),
+        "client_max_body_size" => Instead("body_max of a route with a pool"),
+        "gzip" | "gzip_types" | "gzip_comp_level" | "gzip_min_length" => {
+            Instead("compress = {} of a route with a pool")
+        }
+        "proxy_cache"
+        | "proxy_cache_valid"
+        | "proxy_cache_key"
+        | "proxy_cache_use_stale"
+        | "proxy_cache_bypass"
+        | "proxy_no_cache" => Instead("cache = { max_size = \"…\" } of a route with a pool"),
+        "proxy_next_upstream" | "proxy_next_upstream_tries" | "proxy_next_upstream_timeout" => {
+            Instead("retry of a route with a pool")
+        }
+        "max_headers" => Instead("limits.headers of the listener"),
+        "chunked_transfer_encoding" => {
+            Needless("the length of a body is said as the service said it")
+        }
+        name if name.ends_with("_hash_bucket_size") || name.ends_with("_hash_max_size") => {
+            Needless("there is nothing to tune")
         }
         name if name.ends_with("_temp_path") => Needless("nothing is written to disk"),
         name if name.contains("_by_lua") && may_refuse(name) => {

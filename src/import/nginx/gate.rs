@@ -30,8 +30,11 @@ impl<'a> Translator<'a> {
                 gates.extend(limit_except(block).inspect(|_| level.mark(block)));
                 continue;
             }
-            let [inner] = block.inner() else { continue };
-            if block.name != "if" || inner.name != "return" {
+            let [fields @ .., inner] = block.inner() else {
+                continue;
+            };
+            let is_field = |it: &Directive| matches!(&*it.name, "add_header" | "access_log");
+            if block.name != "if" || inner.name != "return" || !fields.iter().all(is_field) {
                 continue;
             }
             let text = block.args.join(" ");
@@ -46,6 +49,10 @@ impl<'a> Translator<'a> {
             let kept = self.kept(level, block);
             if kept == Kept::Unknown || !self.answer(&mut answer, inner) {
                 continue;
+            }
+            if !fields.is_empty() {
+                let own = Level::within(block.inner(), level);
+                self.response_headers(&mut answer, &own);
             }
             level.mark(block);
             match (&kept, rank) {

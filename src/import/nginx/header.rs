@@ -3,9 +3,13 @@
 use super::{
     Translator,
     level::Level,
+    syntax::Directive,
     value::{millis, template_with},
 };
-use crate::import::document::{Table, key_part, quoted};
+use crate::import::{
+    document::{Table, key_part, quoted},
+    framing::{FRAMED, is_framing},
+};
 
 impl<'a> Translator<'a> {
     /// Writes the host that the endpoint sees: in nginx that of `proxy_pass`, unless a line says
@@ -40,15 +44,20 @@ impl<'a> Translator<'a> {
             let value = line.args.get(1).map_or("", String::as_str);
             match &*name {
                 "host" => {}
-                "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host"
-                | "x-forwarded-port" | "forwarded" | "x-forwarded-ssl" | "x-forwarded-scheme"
+                "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "forwarded"
                 | "x-request-id"
                     if value.starts_with('$') =>
                 {
-                    table.needless(
-                        &line.source,
-                        "X-Forwarded-For, -Proto, -Host, Forwarded and X-Request-Id are sent",
-                    );
+                    match SENT.contains(&value.trim_matches(['$', '{', '}'])) {
+                        true => table.needless(
+                            &line.source,
+                            "X-Forwarded-For, -Proto, -Host, Forwarded and X-Request-Id are sent",
+                        ),
+                        false => table.untranslated(
+                            &line.source,
+                            "the proxy writes this field by itself; what a proxy before this one says is believed if proxy.trusted_proxies has it",
+                        ),
+                    }
                 }
                 "connection" | "upgrade" => {
                     table.needless(
@@ -70,7 +79,7 @@ impl<'a> Translator<'a> {
                         let key = format!("headers_request.set.{}", key_part(&name));
                         table.set(&line.source, &key, value);
                     }
-                    Err(why) => table.untranslated(&line.source, why),
+                    Err(why) => self.unknown_value(table, level, line, &why),
                 },
             }
         }
@@ -80,6 +89,37 @@ impl<'a> Translator<'a> {
                 "all fields are sent; headers_request.remove takes some away",
             );
         }
+    }
+
+    /// Writes a field of the request whose value is not known here: what the client sends in it does
+    /// not pass for it. A variable may be a field of the service that `auth_request` asks.
+    fn unknown_value(&self, table: &mut Table, level: &Level<'a>, line: &Directive, why: &str) {
+        let name = line.first().to_ascii_lowercase();
+        let variable = line.args.get(1).and_then(|it| it.strip_prefix('$'));
+        let sets = level.all("auth_request_set");
+        let from = sets.iter().find_map(|it| {
+            let is_it = it.first().strip_prefix('$') == variable;
+            let from = it.args.get(1)?.strip_prefix("$upstream_http_")?;
+            is_it.then(|| from.replace('_', "-"))
+        });
+        if let Some(from) = from.filter(|_| level.one("auth_request").is_some()) {
+            // The service that is asked gives it.
+            if from == name {
+                table.mention(&line.source);
+            } else {
+                let key = format!("headers_request.set.{}", key_part(&name));
+                table.set(&line.source, &key, quoted(&format!("{{header:{from}}}")));
+            }
+            return;
+        }
+        if is_framing("headers_request.remove", &quoted(&name)) {
+            return table.needless(&line.source, FRAMED);
+        }
+        table.untranslated(
+            &line.source,
+            format!("{why}; what the client sends in this field is removed"),
+        );
+        table.push(&line.source, "headers_request.remove", quoted(&name));
     }
 
     pub(super) fn response_headers(&self, table: &mut Table, level: &Level<'a>) {
@@ -153,3 +193,16 @@ impl<'a> Translator<'a> {
         level.all("proxy_pass_header");
     }
 }
+
+/// Variables with the values that the proxy sends by itself.
+const SENT: [&str; 9] = [
+    "proxy_add_x_forwarded_for",
+    "remote_addr",
+    "http_x_forwarded_for",
+    "scheme",
+    "host",
+    "http_host",
+    "host:$server_port",
+    "server_name",
+    "request_id",
+];

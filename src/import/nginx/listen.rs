@@ -138,7 +138,7 @@ impl<'a> Translator<'a> {
         if chains.is_empty() {
             table.untranslated(
                 &listen.source,
-                "without a certificate this listener speaks plain HTTP: tls = { certificates = [{ chain = \"…\", key = \"…\" }] }",
+                "without a certificate this listener speaks plain HTTP: tls = { acme = { domains = [\"…\"] } }, which orders one (docs/tls.md), or tls = { certificates = [{ chain = \"…\", key = \"…\" }] }",
             );
         }
         let keys = level.all("ssl_certificate_key");

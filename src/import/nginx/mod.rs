@@ -6,8 +6,10 @@
 mod access;
 mod action;
 mod advice;
+mod by_map;
 mod cache;
 mod condition;
+mod constant;
 mod gate;
 mod group;
 mod guard;
@@ -17,6 +19,7 @@ mod level;
 mod listen;
 mod location;
 mod log;
+mod name;
 mod order;
 mod pool;
 mod route;
@@ -34,7 +37,8 @@ use std::{
 
 use super::{
     ImportError, Imported,
-    document::{Document, ROUTE_OWN, Source, Table},
+    document::{Document, Source, Table, head},
+    files::place_of,
     gate::Gate,
     made::Made,
 };
@@ -46,16 +50,12 @@ use syntax::Directive;
 
 /// Reads a configuration of nginx and writes it anew.
 pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
-    let tree = Reader::of(path).read(path)?;
-    let folder = path.parent().filter(|it| *it != Path::new(""));
-    let folder = folder.unwrap_or_else(|| Path::new("."));
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let document = Translator::of(&tree, folder).document(&tree, &name);
-    Ok(Imported {
-        untranslated: document.untranslated(),
-        text: document.text(),
-    })
+    let mut tree = Reader::of(path).read(path)?;
+    constant::fill(&mut tree);
+    let (folder, name) = place_of(path);
+    Ok(Translator::of(&tree, folder)
+        .document(&tree, &name)
+        .imported())
 }
 
 /// Named parts of a configuration, and tables made of it so far.
@@ -65,6 +65,8 @@ struct Translator<'a> {
     upstreams: HashMap<&'a str, &'a Directive>,
     /// Tables of values, by the variable that they set.
     maps: HashMap<&'a str, &'a Directive>,
+    /// Shares of clients, by the variable that they set.
+    shares: HashMap<&'a str, &'a Directive>,
     /// Tables of addresses, by the variable that they set.
     geos: HashMap<&'a str, &'a Directive>,
     /// Zones of `limit_req_zone`, `limit_conn_zone` and `proxy_cache_path`, by name.
@@ -90,6 +92,7 @@ impl<'a> Translator<'a> {
             folder,
             upstreams: HashMap::new(),
             maps: HashMap::new(),
+            shares: HashMap::new(),
             geos: HashMap::new(),
             zones: HashMap::new(),
             formats: HashMap::new(),
@@ -112,6 +115,11 @@ impl<'a> Translator<'a> {
                     let variable = variable.trim_start_matches('$');
                     translator.maps.insert(variable, directive);
                 }
+                "split_clients" => {
+                    let variable = directive.args.last().map_or("", String::as_str);
+                    let variable = variable.trim_start_matches('$');
+                    translator.shares.insert(variable, directive);
+                }
                 "geo" => {
                     let variable = directive.args.last().map_or("", String::as_str);
                     let variable = variable.trim_start_matches('$');
@@ -132,10 +140,7 @@ impl<'a> Translator<'a> {
     }
 
     fn document(mut self, tree: &'a [Directive], name: &str) -> Document {
-        let mut document = Document::default();
-        document.head.note(format!(
-            "Written by `sluicegate import nginx {name}`. Above each key stands the line that it came from."
-        ));
+        let mut head = head("nginx", name);
         let main = Level::outermost(tree);
         let http = http_of(tree);
         let level = Level::within(http, &main);
@@ -143,20 +148,16 @@ impl<'a> Translator<'a> {
         self.access_log(&level);
         self.servers(http, &level);
         self.used(&level);
-        self.unknown(&main, &mut document.head);
+        self.unknown(&main, &mut head);
         if !std::ptr::eq(http, tree) {
-            self.unknown(&level, &mut document.head);
+            self.unknown(&level, &mut head);
         }
-        let filled = |table: &Table| !table.is_empty();
-        let single = [self.proxy, self.log];
-        document.tables.extend(single.into_iter().filter(filled));
-        document.tables.extend(self.made.listeners);
-        document.tables.extend(self.made.routes);
-        document
-            .tables
-            .extend(self.pools.into_iter().map(|pool| pool.table));
+        let single = [self.proxy, self.log].into_iter();
+        let pools = self.pools.into_iter().map(|pool| pool.table);
+        let made = self.made.listeners.into_iter().chain(self.made.routes);
+        let mut document = Document::of(head, single.chain(made).chain(pools));
         document.share("listeners", &["address", "tls"]);
-        document.share("routes", &ROUTE_OWN);
+        document.share_of_routes();
         document.share("pools", &["endpoints", "picker"]);
         document
     }

@@ -5,9 +5,12 @@ use super::{
     level::Level,
     syntax::Directive,
     untranslated,
-    value::{duration, name_of},
+    value::{duration, millis, name_of},
 };
-use crate::import::document::{Table, quoted};
+use crate::import::{
+    document::{Table, quoted},
+    text::variable,
+};
 
 /// A pool, and the upstream that it was made of.
 #[derive(Debug)]
@@ -139,7 +142,10 @@ impl<'a> Translator<'a> {
                 _ => untranslated(table, line),
             }
         }
-        if !fails.is_empty() && fails.iter().all(|(count, _)| count == "0") {
+        let is_off = |(count, time): &(String, Option<&str>)| {
+            count == "0" || time.and_then(millis) == Some(0)
+        };
+        if !fails.is_empty() && fails.iter().all(is_off) {
             table.set_plain("ejection", "false");
         } else if let Some((count, time)) = fails.iter().find(|(count, _)| count != "0") {
             table.note(
@@ -159,7 +165,7 @@ fn server<'d>(
     line: &'d Directive,
     scheme: &str,
 ) -> Option<(String, Option<&'d str>)> {
-    if line.first().contains('$') {
+    if line.first().contains('$') && variable(line.first()).is_none() {
         table.untranslated(
             &line.source,
             "an address with a variable: write it, or { env = \"NAME\" }",
@@ -226,6 +232,9 @@ fn hash(table: &mut Table, line: &Directive) {
 
 /// Returns an address with its port.
 fn address(authority: &str, scheme: &str) -> String {
+    if variable(authority).is_some() {
+        return authority.to_owned();
+    }
     if authority.starts_with("unix:") {
         return authority.trim_end_matches(':').to_owned();
     }

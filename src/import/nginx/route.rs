@@ -20,7 +20,7 @@ impl<'a> Translator<'a> {
     /// Writes all that a route does besides its action.
     pub(super) fn policies(&mut self, table: &mut Table, level: &Level<'a>) {
         self.bypass(table, level);
-        let has_pool = table.has("pool");
+        let has_pool = table.has("pool") || table.has_below("split");
         if has_pool {
             self.timeouts(table, level);
             self.retry(table, level);
@@ -61,6 +61,10 @@ impl<'a> Translator<'a> {
                 }
             }
         }
+        self.body_max(table, level);
+    }
+
+    pub(super) fn body_max(&self, table: &mut Table, level: &Level<'a>) {
         if let Some(it) = level.one("client_max_body_size")
             && let Some(bytes) = bytes(it.first())
         {

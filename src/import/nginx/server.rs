@@ -7,6 +7,7 @@ use super::{
     level::Level,
     listen::{Listen, Listener, both_families, bound},
     location::Matcher,
+    name::Names,
     order::Order,
     syntax::Directive,
     untranslated,
@@ -23,6 +24,8 @@ pub(super) struct Server {
     listeners: Option<Vec<String>>,
     /// Names with the line that has them; none: all hosts.
     hosts: Vec<(Source, String)>,
+    /// An expression on the field Host, where its names are more than hosts can say.
+    pattern: Option<(Source, String)>,
     /// A remark about its names, for the first of its routes.
     remark: RefCell<Option<String>>,
     /// True if no other server takes requests that come here.
@@ -34,6 +37,7 @@ struct Written<'a> {
     block: &'a Directive,
     listens: Vec<Listen>,
     names: Vec<(Source, String)>,
+    pattern: Option<(Source, String)>,
 }
 
 impl Server {
@@ -50,11 +54,23 @@ impl Server {
         for (source, host) in &self.hosts {
             table.push(source, "hosts", quoted(host));
         }
+        if let Some((source, pattern)) = &self.pattern {
+            let value = format!("{{ regex = {} }}", quoted(pattern));
+            table.set(source, "headers.host", value);
+        }
+    }
+
+    /// The rank of its routes above those of a server for all hosts; 0 if none is needed.
+    fn rank(&self) -> usize {
+        match &self.pattern {
+            Some(_) => PATTERN_RANK,
+            None => 0,
+        }
     }
 
     /// Returns true if a rank of its routes cannot take requests of other servers.
     pub(super) fn may_rank(&self) -> bool {
-        self.is_alone || !self.hosts.is_empty()
+        self.is_alone || !self.hosts.is_empty() || self.pattern.is_some()
     }
 }
 
@@ -64,10 +80,17 @@ impl<'a> Translator<'a> {
         let mut all = Vec::new();
         for block in http.iter().filter(|it| it.name == "server") {
             let inner = Level::within(block.inner(), level);
+            let Names {
+                hosts,
+                pattern,
+                left,
+            } = Names::of(&inner);
+            self.made.routes.extend(left);
             all.push(Written {
                 block,
                 listens: Listen::of(&inner, block),
-                names: names(&inner, &mut self.made.routes),
+                names: hosts,
+                pattern,
             });
         }
         let listens: Vec<&Listen> = all.iter().flat_map(|it| &it.listens).collect();
@@ -89,7 +112,13 @@ impl<'a> Translator<'a> {
             let inner = Level::within(written.block.inner(), level);
             let server = self.server(&all, at, &own[at], &listeners, &both);
             self.trusted(&inner);
+            let since = self.made.routes.len();
             self.server_routes(&server, &inner, written.block);
+            if server.rank() > 0 {
+                for table in self.made.routes.iter_mut().skip(since) {
+                    table.raise(server.rank());
+                }
+            }
             let mut rest = Table::default();
             self.unknown(&inner, &mut rest);
             self.made.leave(rest);
@@ -131,7 +160,16 @@ impl<'a> Translator<'a> {
             .flat_map(|it| &it.names)
             .any(|(_, name)| name.starts_with('*'));
         let named = !written.names.is_empty();
-        let (hosts, remark) = if everywhere && named && !has_wildcards {
+        let others_have = |pattern: &regex::Regex| {
+            let mut names = others.iter().flat_map(|it| &it.names);
+            names.any(|(_, name)| pattern.is_match(name.trim_start_matches("*.")))
+        };
+        let pattern = written.pattern.clone().filter(|(_, pattern)| {
+            !everywhere && regex::Regex::new(pattern).is_ok_and(|it| !others_have(&it))
+        });
+        let (hosts, remark) = if pattern.is_some() {
+            (Vec::new(), None)
+        } else if everywhere && named && !has_wildcards {
             let (source, _) = &written.names[0];
             let hosts: Vec<&str> = written.names.iter().map(|(_, it)| &**it).collect();
             let hosts = crate::import::document::quoted_list(hosts);
@@ -157,6 +195,7 @@ impl<'a> Translator<'a> {
             name: first.unwrap_or_else(|| own.first().cloned().unwrap_or_default()),
             listeners: (own.len() < listeners.len()).then(|| own.to_vec()),
             hosts,
+            pattern,
             remark: RefCell::new(remark),
             is_alone: others.is_empty(),
         }
@@ -207,26 +246,5 @@ impl<'a> Translator<'a> {
     }
 }
 
-/// Reads the names of a server.
-fn names(level: &Level<'_>, left: &mut Vec<Table>) -> Vec<(Source, String)> {
-    let mut names = Vec::new();
-    for line in level.own("server_name") {
-        for name in &line.args {
-            let source = line.source.clone();
-            if let Some(domain) = name.strip_prefix('.') {
-                names.push((source.clone(), domain.to_owned()));
-                names.push((source, format!("*.{domain}")));
-            } else if name.starts_with('~') || name.ends_with(".*") || name.contains('$') {
-                let mut table = Table::default();
-                table.untranslated(
-                    &source,
-                    format!("the name {name}: hosts are exact or \"*.example.com\"; list them"),
-                );
-                left.push(table);
-            } else if !matches!(&**name, "_" | "" | "\"\"" | "--" | "!@#") {
-                names.push((source, name.to_ascii_lowercase()));
-            }
-        }
-    }
-    names
-}
+/// Rank of the routes of a server whose names are an expression.
+const PATTERN_RANK: usize = 1000;

@@ -14,6 +14,8 @@ pub(super) struct Directive {
     pub(super) args: Vec<String>,
     pub(super) block: Option<Vec<Self>>,
     pub(super) source: Source,
+    /// True if a word has the value of a variable that `set` gives it.
+    pub(super) is_filled: bool,
 }
 
 impl Directive {
@@ -139,6 +141,7 @@ impl Reader<'_> {
                 args,
                 block,
                 source,
+                is_filled: false,
             });
         }
     }

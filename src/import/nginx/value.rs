@@ -2,7 +2,10 @@
 
 pub(super) use crate::import::document::name_of;
 pub(super) use crate::import::text::size;
-use crate::import::{document::quoted, text::duration_of};
+use crate::import::{
+    document::quoted,
+    text::{duration_of, micros},
+};
 
 /// Returns a time such as `60`, `1m30s` or `500ms` as a duration, in TOML.
 pub(super) fn duration(text: &str) -> Option<String> {
@@ -11,35 +14,7 @@ pub(super) fn duration(text: &str) -> Option<String> {
 
 /// Returns a time in milliseconds. Without a unit it is in seconds.
 pub(super) fn millis(text: &str) -> Option<u64> {
-    let mut total = 0_u64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.len()
-            - rest
-                .trim_start_matches(|it: char| it.is_ascii_digit())
-                .len();
-        let (number, behind) = rest.split_at(digits);
-        let letters = behind.len()
-            - behind
-                .trim_start_matches(|it: char| it.is_ascii_alphabetic())
-                .len();
-        let (unit, behind) = behind.split_at(letters);
-        let factor = match unit {
-            "ms" => 1,
-            "" | "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "w" => 7 * 86_400_000,
-            "M" => 30 * 86_400_000,
-            "y" => 365 * 86_400_000,
-            _ => return None,
-        };
-        let number: u64 = number.parse().ok()?;
-        total = total.checked_add(number.checked_mul(factor)?)?;
-        rest = behind.trim_start();
-    }
-    (!text.is_empty()).then_some(total)
+    micros(text, &UNITS).map(|it| it / 1000)
 }
 
 /// Returns a size such as `10m` in bytes.
@@ -175,6 +150,21 @@ fn placeholder(variable: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+const MILLI: u64 = 1000;
+const DAY: u64 = 86_400_000 * MILLI;
+/// Units of time.
+const UNITS: [(&str, u64); 9] = [
+    ("ms", MILLI),
+    ("", 1000 * MILLI),
+    ("s", 1000 * MILLI),
+    ("m", 60_000 * MILLI),
+    ("h", 3_600_000 * MILLI),
+    ("d", DAY),
+    ("w", 7 * DAY),
+    ("M", 30 * DAY),
+    ("y", 365 * DAY),
+];
 
 #[cfg(test)]
 mod tests {

@@ -24,8 +24,8 @@ use std::{
 
 use super::{
     ImportError, Imported,
-    document::{Document, ROUTE_OWN, Table},
-    files::Files,
+    document::{Document, Table, head},
+    files::{Files, place_of},
     made::Made,
 };
 use entry_point::EntryPoint;
@@ -34,20 +34,10 @@ use tree::Node;
 
 /// Reads files of Traefik and writes them anew.
 pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
-    let folder = path.parent().filter(|it| *it != Path::new(""));
-    let folder = folder.unwrap_or_else(|| Path::new("."));
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (folder, name) = place_of(path);
     let trees = read(path)?;
-    let mut translator = Translator::of(&trees, folder);
-    translator.head.note(format!(
-        "Written by `sluicegate import traefik {name}`. Above each key stands the line that it came from."
-    ));
-    let document = translator.document();
-    Ok(Imported {
-        untranslated: document.untranslated(),
-        text: document.text(),
-    })
+    let translator = Translator::of(&trees, folder, &name);
+    Ok(translator.document().imported())
 }
 
 /// Reads a file, and those that its provider of files names; or the static configuration beside it,
@@ -99,7 +89,7 @@ struct Translator<'n> {
 }
 
 impl<'n> Translator<'n> {
-    fn of(trees: &'n [Node], folder: PathBuf) -> Self {
+    fn of(trees: &'n [Node], folder: PathBuf, name: &str) -> Self {
         Self {
             trees,
             folder,
@@ -108,7 +98,7 @@ impl<'n> Translator<'n> {
             by_service: HashMap::new(),
             used: HashSet::new(),
             entry_points: Vec::new(),
-            head: Table::default(),
+            head: head("traefik", name),
             proxy: Table::new("proxy"),
         }
     }
@@ -120,18 +110,11 @@ impl<'n> Translator<'n> {
         self.listeners();
         self.unused();
         self.others();
-        let mut document = Document {
-            head: self.head,
-            tables: Vec::new(),
-        };
-        document
-            .tables
-            .extend(Some(self.proxy).filter(|it| !it.is_empty()));
-        document.tables.extend(self.made.listeners);
-        document.tables.extend(self.made.routes);
-        document.tables.extend(self.pools);
+        let made = self.made.listeners.into_iter().chain(self.made.routes);
+        let all = [self.proxy].into_iter().chain(made).chain(self.pools);
+        let mut document = Document::of(self.head, all);
         document.share("listeners", &["address", "tls"]);
-        document.share("routes", &ROUTE_OWN);
+        document.share_of_routes();
         document.share(
             "pools",
             &["endpoints", "picker", "tls", "protocol", "health"],
@@ -276,7 +259,7 @@ const STATIC: &[(&str, &str, bool)] = &[
     ),
     (
         "certificatesResolvers",
-        "certificates are not fetched: let a tool such as certbot write files, which are watched",
+        "tls = { acme = { domains = [\"…\"], contact = \"mailto:…\" } } of a listener, with proxy.state_dir, orders certificates (docs/tls.md): email is contact, caServer is directory; for dnsChallenge let a tool such as certbot write files, which are watched",
         false,
     ),
     (

@@ -141,7 +141,9 @@ pub(super) fn block(node: &Node, path: &str) -> Source {
     let path = path.trim_end_matches('.');
     match &leaves[..] {
         [] => node.source_as(path),
-        [(_, leaf)] if is_secret(path) => leaf.source_as(format!("{path} = ***")),
+        [(below, leaf)] if is_secret(path) || is_secret(below) => {
+            leaf.source_as(format!("{path} = ***"))
+        }
         [(below, leaf)] => {
             let dot = if below.is_empty() || below.starts_with('[') {
                 ""

@@ -27,7 +27,7 @@ impl<'n> Translator<'n> {
         }
         if !table.has("tls.certificates") {
             table.remove_below("tls");
-            table.note("NO TLS: there is no certificate in these files. Write tls = { certificates = [{ chain = \"…\", key = \"…\" }] }; until then this is plain HTTP.");
+            table.note("NO TLS: there is no certificate in these files. Write tls = { acme = { domains = [\"…\"] } }, which orders one (docs/tls.md), or tls = { certificates = [{ chain = \"…\", key = \"…\" }] }; until then this is plain HTTP.");
         }
     }
 
@@ -110,7 +110,10 @@ impl<'n> Translator<'n> {
             .take("certResolver")
             .map(|it| block(it, "tls.certResolver"));
         if let Some(line) = resolver {
-            table.untranslated(&line, "certificates are not fetched: let a tool such as certbot write files, and name them in tls.certificates of the listener");
+            let hosts = table
+                .value_text("hosts")
+                .unwrap_or_else(|| "[\"…\"]".to_owned());
+            table.untranslated(&line, format!("{ACME_BEFORE}{hosts}{ACME_BEHIND}"));
         }
         reading.needless(
             table,
@@ -170,7 +173,8 @@ impl<'n> Translator<'n> {
         if let Value::Text(_) = tls.node.value {
             return table.needless(&block(tls.node, &tls.path), "see tls of the listener");
         }
-        tls.instead(table, "certResolver", "certificates are not fetched: let a tool such as certbot write files, and name them in tls.certificates");
+        let what = format!("{ACME_BEFORE}[\"…\"]{ACME_BEHIND}");
+        tls.instead(table, "certResolver", &what);
         tls.needless(
             table,
             &["domains"],
@@ -215,11 +219,14 @@ impl<'n> Translator<'n> {
                         continue;
                     }
                     let line = block(node, &format!("tls.{key}.{name}"));
-                    self.head
-                        .untranslated(&line, "see [listeners.NAME.tls] in docs/configuration");
+                    let what = "TLS is set for a whole listener: minimum_version, client_ca, client_auth and certificates of [listeners.NAME.tls]";
+                    self.head.untranslated(&line, what);
                 }
             }
             rest.rest(&mut self.head, UNKNOWN);
         }
     }
 }
+
+const ACME_BEFORE: &str = "tls = { acme = { domains = ";
+const ACME_BEHIND: &str = ", contact = \"mailto:…\" } } of the listener, with proxy.state_dir, orders the certificate (docs/tls.md); for a DNS challenge let a tool such as certbot write files, and name them in tls.certificates";

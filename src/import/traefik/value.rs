@@ -2,7 +2,7 @@
 
 use crate::import::{
     document::{Source, Table, quoted},
-    text::duration_of,
+    text::{GO_UNITS, duration_of, micros},
 };
 
 /// Returns a duration such as `1m30s`, or a number of seconds, in TOML.
@@ -12,31 +12,12 @@ pub(super) fn duration(text: &str) -> Option<String> {
 
 /// Returns the milliseconds of a duration.
 pub(super) fn millis(text: &str) -> Option<u64> {
-    if let Ok(seconds) = text.parse::<u64>() {
-        return seconds.checked_mul(1000);
-    }
-    let mut rest = text;
-    let mut micros = 0_u64;
-    while !rest.is_empty() {
-        let digits = rest.len()
-            - rest
-                .trim_start_matches(|it: char| it.is_ascii_digit())
-                .len();
-        let (number, behind) = rest.split_at(digits);
-        let letters = behind.len() - behind.trim_start_matches(char::is_alphabetic).len();
-        let (unit, behind) = behind.split_at(letters);
-        let factor = match unit {
-            "h" => 3_600_000_000,
-            "m" => 60_000_000,
-            "s" => 1_000_000,
-            "ms" => 1000,
-            "us" | "µs" => 1,
-            _ => return None,
-        };
-        micros = micros.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
-        rest = behind;
-    }
-    (!text.is_empty()).then_some(micros.div_ceil(1000))
+    let is_number = text.bytes().all(|it| it.is_ascii_digit());
+    let units = match is_number {
+        true => &[("", 1_000_000)][..],
+        false => &GO_UNITS[..],
+    };
+    micros(text, units).map(|it| it.div_ceil(1000))
 }
 
 /// Returns a number of bytes as a size, in TOML.

@@ -143,3 +143,114 @@ fn a_handler_that_refuses_goes_before_those_beside_it() {
     );
     assert_eq!(open_routes(&text).len(), 1, "{text}");
 }
+
+#[test]
+fn a_service_that_is_asked_by_an_answer_guards_what_stands_behind_it() {
+    let asked = |inner: &str| {
+        imported(&format!(
+            "http://a {{\n\troute {{\n\t\treverse_proxy :9 {{\n{inner}\n\t\t}}\n\t\treverse_proxy /deep/* :1\n\t\treverse_proxy :2\n\t}}\n}}\n"
+        ))
+    };
+    let passing = "handle_response @good {\nrequest_header X-User {rp.header.X-User}\n}";
+    let text = asked(&format!(
+        "method GET\nrewrite /verify?a=b\nheader_up X-Forwarded-Uri {{uri}}\n@good status 2xx\n{passing}"
+    ));
+    assert_eq!(open_routes(&text), [""; 0], "{text}");
+    let forward = "auth = { forward = { pool = \"127_0_0_1_9\", path = \"/verify?a=b\", headers = [\"x-user\"] } }";
+    assert!(
+        text.contains(forward) && !text.contains("access.deny"),
+        "{text}"
+    );
+    // What is not said so closes.
+    for inner in [
+        format!("rewrite /verify\n@good status 2xx\n{passing}"),
+        format!("method GET\n@good status 2xx\n{passing}"),
+        format!("method GET\nrewrite /verify\n@good status 2xx 403\n{passing}"),
+        format!("method GET\nrewrite /verify\n@good header X-A b\n{passing}"),
+        "method GET\nrewrite /verify\nhandle_response {\n}".to_owned(),
+    ] {
+        let text = asked(&inner);
+        assert_eq!(open_routes(&text), [""; 0], "{inner}\n{text}");
+        assert!(text.contains("access.deny"), "{inner}\n{text}");
+    }
+    // An answer of an error is no question.
+    let text = asked("@bad status 5xx\nhandle_response @bad {\nrespond sorry 503\n}");
+    assert!(!text.contains("access.deny"), "{text}");
+}
+
+#[test]
+fn fields_that_a_service_gives_do_not_come_from_the_client() {
+    let text = imported(
+        "http://a {\n\tforward_auth https://auth:9 {\n\t\turi /check\n\t\tcopy_headers {\n\t\t\tX-User\n\t\t\tX-Mail>X-Email\n\t\t}\n\t\theader_up -Authorization\n\t}\n\treverse_proxy :1\n}\n",
+    );
+    has(
+        &text,
+        &[
+            "NOT TRANSLATED Caddyfile:8: header_up -Authorization",
+            "headers = [\"x-user\", \"x-mail\"]",
+            "headers_request.set.x-email = \"{header:x-mail}\"",
+            "endpoints = [\"auth:9\"]",
+            "tls.verify = true",
+        ],
+    );
+}
+
+#[test]
+fn a_site_for_clients_with_a_certificate_is_closed_to_others() {
+    for (mode, closes) in [("require_and_verify", true), ("request", false)] {
+        let text = imported(&format!(
+            "http://a {{\n\ttls {{\n\t\tclient_auth {{\n\t\t\tmode {mode}\n\t\t}}\n\t}}\n\treverse_proxy :1\n}}\n"
+        ));
+        assert_eq!(open_routes(&text).is_empty(), closes, "{mode}\n{text}");
+    }
+}
+
+#[test]
+fn a_condition_that_names_nothing_opens_nothing() {
+    for test in [
+        "remote_ip {\nrange 10.0.0.1\n}",
+        "remote_ip",
+        "method",
+        "host",
+    ] {
+        let text = imported(&format!(
+            "http://a {{\n\t@in {{\n{test}\n\t}}\n\thandle @in {{\n\t\treverse_proxy :1\n\t}}\n\thandle {{\n\t\trespond no 403\n\t}}\n}}\n"
+        ));
+        assert_eq!(open_routes(&text), [""; 0], "{test}\n{text}");
+    }
+}
+
+#[test]
+fn a_matcher_in_a_block_holds_with_that_of_the_block() {
+    let block = |outer: &str, inner: &str| {
+        imported(&format!(
+            "http://a {{\n\t{outer} {{\n\t\t{inner}\n\t\treverse_proxy :2\n\t}}\n}}\n"
+        ))
+    };
+    // No request is for both.
+    for (outer, inner) in [
+        ("handle /a/*", "reverse_proxy /b/* :1"),
+        ("handle /", "redir /b 302"),
+        ("handle /a*", "reverse_proxy /b/* :1"),
+    ] {
+        let text = block(outer, inner);
+        has(&text, &["it is never reached"]);
+        assert!(!text.contains("\"/b"), "{text}");
+    }
+    let text = block("handle /a*", "reverse_proxy /a/b/* :1");
+    has(&text, &["path_prefix = \"/a/b\"", "path_regex = \"^/a\""]);
+    // The inner one is compared with the rest of the path.
+    let text = block("handle_path /a/*", "reverse_proxy /b/* :1");
+    has(
+        &text,
+        &[
+            "rewrite.strip_prefix = \"/a\"",
+            "path_prefix = \"/a/b\"",
+            "path_prefix = \"/a\"",
+        ],
+    );
+    let text = block("handle_path /a/*", "respond /secret 403");
+    has(&text, &["path = \"/a/secret\"", "respond.status = 403"]);
+    let text = block("handle /a/*", "reverse_proxy /a/*/c :1");
+    has(&text, &["both its matcher and that of the block"]);
+}

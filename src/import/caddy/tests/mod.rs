@@ -1,5 +1,6 @@
 //! Usual parts of a Caddyfile, as small configurations.
 
+mod certificates;
 mod closed;
 
 use crate::import::{
@@ -130,17 +131,49 @@ fn what_keeps_clients_out_and_has_no_equal_closes_the_route() {
 }
 
 #[test]
-fn a_site_without_a_certificate_says_that_it_is_plain() {
-    let text = imported("shop.example\n\nreverse_proxy 10.0.0.1:80\nfile_server\n");
+fn no_line_is_lost_where_no_endpoint_is_known() {
+    let text = imported(
+        "http://a {\n\tencode zstd\n\theader {\n\t\tX-A b\n\t}\n\trequest_body {\n\t\tmax_size 1MB\n\t}\n\tproxy / 10.0.0.1:80\n\thandle /files/* {\n\t\tfile_server\n\t}\n}\n",
+    );
     has(
         &text,
         &[
-            "NOT TRANSLATED Caddyfile:1: shop.example — Caddy fetches a certificate",
-            "address = \"[::]:80\"",
-            "hosts = [\"shop.example\"]",
+            "path_prefix = \"/files\"",
+            "NOT TRANSLATED Caddyfile:11: file_server",
+            "respond.status = 404",
         ],
     );
-    has(&text, &["NOT TRANSLATED Caddyfile:4: file_server"]);
+    for line in ["encode zstd", "request_body {", "proxy / 10.0.0.1:80"] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    // Its requests do not come to the endpoint beside it.
+    let text = imported(
+        "http://a {\n\thandle /files/* {\n\t\troot * /srv\n\t\tfile_server\n\t}\n\thandle {\n\t\treverse_proxy :1\n\t}\n}\n",
+    );
+    has(
+        &text,
+        &["path_prefix = \"/files\"", "respond.status = 404", "pool ="],
+    );
+}
+
+#[test]
+fn rates_of_the_plugin_are_limits_of_the_route() {
+    let limit = |zone: &str| {
+        imported(&format!(
+            "http://a {{\n\trate_limit {{\n\t\tzone z {{\n{zone}\n\t\t}}\n\t}}\n\treverse_proxy :1\n}}\n"
+        ))
+    };
+    let text = limit("key {remote_host}\nevents 30\nwindow 10s");
+    has(
+        &text,
+        &["rate_limit = [{ key = \"client_ip\", rate = \"3/s\", burst = 30 }]"],
+    );
+    for zone in [
+        "key {some.thing}\nevents 1\nwindow 1s",
+        "key {remote_host}\nevents 1\nwindow 1s\nmatch {\nmethod POST\n}",
+    ] {
+        has(&limit(zone), &["keeps everybody out", "access.deny"]);
+    }
 }
 
 #[test]
@@ -176,4 +209,10 @@ fn what_keeps_clients_out_of_a_part_is_not_lost() {
         "http://a {\n\tbasic_auth /admin/* {\n\t\tann hash\n\t}\n\thandle {\n\t\treverse_proxy :9000\n\t}\n}\n",
     );
     has(&text, &["path_prefix = \"/admin\"", "access.deny"]);
+}
+
+#[test]
+fn a_site_with_an_address_for_all_hosts_takes_all_of_them() {
+    let text = imported("http://shop.example, :8080 {\n\treverse_proxy :1\n}\n");
+    assert!(!text.contains("hosts ="), "{text}");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{PASS, UPSTREAM, has, imported, location};
-use crate::import::nginx::import;
+use crate::import::{nginx::import, tests::open_routes};
 
 #[test]
 fn pages_of_errors_are_files() {
@@ -224,4 +224,159 @@ fn groups_headers_parameters_and_cookies_stand_in_targets() {
     ] {
         has(&text, lines);
     }
+}
+
+#[test]
+fn an_answer_to_some_methods_with_its_fields_is_a_route_beside_the_endpoint() {
+    let text = location(
+        "if ($request_method = 'OPTIONS') { add_header Access-Control-Allow-Origin '*'; add_header Content-Length 0; return 204; }",
+    );
+    has(
+        &text,
+        &[
+            "methods = [\"OPTIONS\"]",
+            "respond.status = 204",
+            "headers_response.add.access-control-allow-origin = \"*\"",
+            "pool = \"app\"",
+        ],
+    );
+    assert!(!text.contains("access.deny"), "{text}");
+}
+
+#[test]
+fn a_value_of_set_stands_where_it_is_used() {
+    let text = imported(
+        "",
+        "set $proto https; set $service app; location / { set $port 8443; proxy_pass $proto://$service:$port; } \
+         location /a { proxy_pass http://$service:80/fixed; } location /b { if ($arg_x) { set $service other; } proxy_pass http://$service:80; }",
+    );
+    has(
+        &text,
+        &["endpoints = [\"app:8443\"]", "endpoints = [\"app:80\"]"],
+    );
+    has(
+        &text,
+        &[
+            "rewrite.path_regex.match = \"^.*$\"",
+            "rewrite.path_regex.to = \"/fixed\"",
+        ],
+    );
+    // Another value is possible.
+    has(
+        &text,
+        &["NOT TRANSLATED nginx.conf:5: proxy_pass http://$service:80;"],
+    );
+}
+
+#[test]
+fn a_field_with_an_unknown_value_does_not_come_from_the_client() {
+    let text = location("proxy_set_header X-User $unknown; proxy_set_header Upgrade $unknown;");
+    has(
+        &text,
+        &[
+            "there is no placeholder for $unknown; what the client sends in this field is removed",
+            "headers_request.remove = [\"x-user\"]",
+        ],
+    );
+    // That of a service which is asked is known.
+    let text = imported(
+        UPSTREAM,
+        "location = /check { internal; proxy_pass http://app/verify; } location / { auth_request /check; \
+         auth_request_set $user $upstream_http_x_user; auth_request_set $mail $upstream_http_x_mail; \
+         proxy_set_header X-User $user; proxy_set_header X-Email $mail; proxy_pass http://app; }",
+    );
+    has(
+        &text,
+        &[
+            "headers_request.set.x-email = \"{header:x-mail}\"",
+            "headers = [\"x-user\", \"x-mail\"]",
+        ],
+    );
+    assert!(!text.contains("headers_request.remove"), "{text}");
+}
+
+#[test]
+fn the_bound_of_a_body_is_that_of_the_location_that_is_found_first() {
+    let text = imported(
+        UPSTREAM,
+        "location @app { client_max_body_size 1k;\n proxy_pass http://app; }\n location /up { client_max_body_size 1m; try_files /none @app; }",
+    );
+    has(
+        &text,
+        &[
+            "body_max = \"1MiB\"",
+            "client_max_body_size 1k; (not in force",
+        ],
+    );
+}
+
+#[test]
+fn a_server_whose_names_are_an_expression_goes_before_that_of_all_hosts() {
+    let other =
+        "upstream app { server 10.0.0.1:80; } server { listen 8080 default_server; return 404; }";
+    let text = imported(
+        other,
+        "server_name shop.* ~^(a|b)\\.example$; location / { proxy_pass http://app; } location /deep { return 403; }",
+    );
+    has(
+        &text,
+        &[
+            "headers.host = { regex = '(?i)(?:^shop\\.[^:]+(?::[0-9]+)?$|^(a|b)\\.example(?::[0-9]+)?$)' }",
+            "priority = 1000",
+        ],
+    );
+    // An expression that fits the name of another server has no rank of its own.
+    let named = "upstream app { server 10.0.0.1:80; } server { listen 8080 default_server; server_name shop.example; return 404; }";
+    let text = imported(
+        named,
+        "server_name ~shop; location / { proxy_pass http://app; }",
+    );
+    assert!(!text.contains("priority = 1000"), "{text}");
+}
+
+#[test]
+fn two_rates_of_one_key_have_names_of_their_own() {
+    let text = imported(
+        "upstream app { server 10.0.0.1:80; } limit_req_zone $binary_remote_addr zone=a:1m rate=1r/s; limit_req_zone $binary_remote_addr zone=b:1m rate=9r/m;",
+        "location / { limit_req zone=a; limit_req zone=b burst=3; proxy_pass http://app; }",
+    );
+    has(&text, &["burst = 1 }, {", "name = \"rule_2\" }]"]);
+}
+
+#[test]
+fn a_time_of_failing_of_nothing_ejects_nobody() {
+    let text = imported(
+        "upstream app { server 10.0.0.1:80 max_fails=1 fail_timeout=0; server 10.0.0.2:80 fail_timeout=0; }",
+        "location / { proxy_pass http://app; }",
+    );
+    has(&text, &["ejection = false"]);
+}
+
+#[test]
+fn shares_of_clients_are_a_split_of_pools() {
+    let http = "upstream a { server 10.0.0.1:80; } upstream b { server 10.0.0.2:80; }
+        split_clients $remote_addr $side { 0.5% b; * a; }";
+    let text = imported(
+        http,
+        "location / { proxy_pass http://$side; proxy_set_header Host $host; }",
+    );
+    has(
+        &text,
+        &["split.b = 50", "split.a = 9950", "[pools.b]", "[pools.a]"],
+    );
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+    // What keeps clients out closes it, too.
+    let text = imported(
+        http,
+        "secure_link $arg_a; location / { proxy_pass http://$side; }",
+    );
+    assert_eq!(open_routes(&text), [""; 0], "{text}");
+    let text = imported(
+        "split_clients $remote_addr $side { 10% b; }",
+        "location / { proxy_pass http://$side; }",
+    );
+    has(
+        &text,
+        &["NOT TRANSLATED", "split = {", "respond.status = 404"],
+    );
 }

@@ -112,7 +112,7 @@ fn headers_are_set_and_those_that_are_sent_anyway_are_not() {
         &text,
         &[
             "headers_request.set.x-real-ip = \"{client_ip}\"",
-            "headers_request.remove = [\"cookie\"]",
+            "headers_request.remove = [\"cookie\", \"x-city\"]",
         ],
     );
     has(

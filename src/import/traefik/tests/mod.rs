@@ -334,3 +334,25 @@ http:
     slow:
       forwardingTimeouts: {dialTimeout: 5s, responseHeaderTimeout: 9s}
 "#;
+
+#[test]
+fn a_password_of_a_middleware_that_nobody_uses_is_not_shown() {
+    let text = imported(
+        "dynamic.yml",
+        "http:\n  routers: {}\n  middlewares:\n    users:\n      basicAuth:\n        users:\n          - \"ann:topsecret\"\n",
+    );
+    has(&text, &["no route here uses it"]);
+    assert!(!text.contains("topsecret"), "{text}");
+}
+
+#[test]
+fn a_certificate_of_a_resolver_is_ordered_by_acme() {
+    let text = imported(
+        "dynamic.yml",
+        "http:\n  routers:\n    a: {rule: \"Host(`a.example`)\", service: s, tls: {certResolver: le}}\n  services:\n    s: {loadBalancer: {servers: [{url: \"http://10.0.0.1:80\"}]}}\n",
+    );
+    has(
+        &text,
+        &["tls = { acme = { domains = [\"a.example\"], contact = \"mailto:…\" } } of the listener"],
+    );
+}

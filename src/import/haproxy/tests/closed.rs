@@ -1,133 +1,7 @@
-//! Usual parts of a configuration of HAProxy, one by one.
+//! Lines that keep clients out, on each level: no route to an endpoint is open.
 
-use crate::import::{
-    Dialect,
-    tests::{self, has, open_routes},
-};
-
-/// Imports a configuration; the result must be good.
-fn imported(text: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("haproxy.cfg");
-    tests::imported(Dialect::Haproxy, &path, text)
-}
-
-#[test]
-fn frontends_with_rules_in_their_order_and_backends() {
-    let text = imported(
-        "global\n maxconn 1000\ndefaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 1m\n retries 2\n\
-         frontend web\n bind *:80\n acl api path_beg /api/\n acl shop hdr(host) -i shop.example www.shop.example\n\
-         http-request deny if { path_beg -i /private }\n use_backend api if shop api\n use_backend api if { hdr(x-api) yes } || { method PUT }\n\
-         redirect prefix https://new.example code 301 if { path /old }\n default_backend app\n\
-         backend app\n balance leastconn\n option httpchk GET /up\n server a 10.0.0.1:80 weight 3 check inter 2s\n server b 10.0.0.2:80 check backup\n\
-         backend api\n server c 10.0.0.3:443 ssl verify none\n",
-    );
-    has(
-        &text,
-        &[
-            "[listeners.http]",
-            "address = \"0.0.0.0:80\"",
-            "timeouts.body_idle = \"30s\"",
-        ],
-    );
-    has(
-        &text,
-        &[
-            "path_regex = \"(?i)^/private\"",
-            "priority = 4",
-            "respond.status = 403",
-        ],
-    );
-    has(
-        &text,
-        &[
-            "hosts = [\"shop.example\", \"www.shop.example\"]",
-            "path_prefix = \"/api\"",
-            "priority = 2",
-            "pool = \"api\"",
-        ],
-    );
-    has(
-        &text,
-        &[
-            "headers.x-api = \"yes\"",
-            "priority = 1",
-            "methods = [\"PUT\"]",
-            "priority = 1",
-        ],
-    );
-    has(
-        &text,
-        &[
-            "path = \"/old\"",
-            "redirect.to = \"https://new.example{path}{query}\"",
-            "redirect.status = 301",
-        ],
-    );
-    has(&text, &["pool = \"app\""]);
-    has(
-        &text,
-        &[
-            "picker = \"least_requests\"",
-            "health.http.path = \"/up\"",
-            "{ address = \"10.0.0.1:80\", weight = 3 }, { address = \"10.0.0.2:80\", priority = 1 }",
-        ],
-    );
-    assert!(!text.contains("NOT TRANSLATED"), "{text}");
-}
-
-#[test]
-fn headers_https_and_compression() {
-    let text = imported(
-        "listen web\n bind :8080\n mode http\n http-request set-header X-Real-IP %[src]\n http-response set-header X-A b\n http-response del-header Server\n\
-         compression algo gzip\n compression type text/html\n http-request redirect scheme https unless { ssl_fc }\n option forwardfor\n server a 10.0.0.1:80\n",
-    );
-    has(
-        &text,
-        &[
-            "address = \"0.0.0.0:8080\"",
-            "pool = \"web\"",
-            "https_only = true",
-        ],
-    );
-    has(
-        &text,
-        &[
-            "headers_request.set.x-real-ip = \"{client_ip}\"",
-            "headers_response.set.x-a = \"b\"",
-            "headers_response.remove = [\"server\"]",
-        ],
-    );
-    has(
-        &text,
-        &[
-            "compress.encodings = [\"gzip\"]",
-            "compress.types = [\"text/html\"]",
-        ],
-    );
-    assert!(!text.contains("NOT TRANSLATED"), "{text}");
-}
-
-#[test]
-fn what_has_no_equal_says_what_to_do() {
-    let text = imported(
-        "frontend web\n bind :80\n http-request deny if !{ src 10.0.0.0/8 } { dst_port 81 }\n stick-table type ip size 1m\n use_backend b if !{ path /a }\n default_backend b\nbackend b\n cookie SRV insert\n server a 10.0.0.1:80\n",
-    );
-    has(
-        &text,
-        &[
-            "keeps everybody out",
-            "access.deny = [\"0.0.0.0/0\", \"::/0\"]",
-        ],
-    );
-    for (line, advice) in [
-        ("use_backend b if !{ path /a }", "no negation"),
-        ("stick-table", "rate_limit"),
-        ("cookie SRV insert", "session = {"),
-    ] {
-        has(&text, &["NOT TRANSLATED haproxy.cfg:", line, advice]);
-    }
-}
+use super::{has, imported};
+use crate::import::tests::open_routes;
 
 /// Imports a frontend and a backend with these lines.
 fn with(defaults: &str, front: &str, back: &str) -> String {
@@ -156,6 +30,8 @@ fn a_line_that_keeps_clients_out_leaves_no_route_open_on_any_level() {
         "http-request return status 403 if { var(txn.bad) -m bool }",
         "http-request del-header x-auth- -m beg",
         "redirect location /login unless { http_auth(ul) }",
+        "http-response deny if { res.hdr(x-secret) -m found }",
+        "tcp-response content reject",
         "tcp-request connection reject",
         "tcp-request connection reject if !{ src 10.0.0.0/8 }",
         "tcp-request content reject unless { var(txn.good) -m bool }",
@@ -266,4 +142,85 @@ fn a_redirect_to_https_of_some_paths_leaves_the_others() {
         ],
     );
     assert!(!text.contains("https_only"), "{text}");
+}
+
+#[test]
+fn rates_of_addresses_are_limits_and_others_close() {
+    let table = " stick-table type ip size 1m expire 1m store gpc0,http_req_rate(10s)";
+    for rule in [
+        "http-request track-sc0 src\n http-request deny deny_status 429 if { sc_http_req_rate(0) gt 50 }",
+        "http-request track-sc1 src table web\n acl fast sc1_http_req_rate gt 50\n http-request deny if fast",
+    ] {
+        let text = with("", &format!("{table}\n {rule}"), "");
+        has(
+            &text,
+            &["rate_limit = [{ key = \"client_ip\", rate = \"5/s\", burst = 50 }]"],
+        );
+        assert!(!text.contains("access.deny"), "{text}");
+    }
+    for rule in [
+        "http-request track-sc0 src if { path /a }\n http-request deny if { sc_http_req_rate(0) gt 50 }",
+        "http-request track-sc0 req.hdr(x-key)\n http-request deny if { sc_http_req_rate(0) gt 50 }",
+        "http-request track-sc0 src\n http-request deny if { sc_conn_cur(0) gt 50 }",
+        "http-request track-sc0 src\n http-request deny if { sc_http_req_rate(1) gt 50 }",
+        "http-request track-sc0 src table none\n http-request deny if { sc_http_req_rate(0) gt 50 }",
+    ] {
+        let text = with("", &format!("{table}\n {rule}"), "");
+        assert_eq!(open_routes(&text), [""; 0], "{rule}\n{text}");
+    }
+}
+
+#[test]
+fn hosts_that_alone_are_let_in_are_those_of_the_routes() {
+    let text = with(
+        "",
+        "acl a hdr(host) -i a.example\n acl b hdr(host) -i b.example\n http-request deny if !a !b",
+        "",
+    );
+    has(
+        &text,
+        &[
+            "path_prefix = \"/b\"",
+            "hosts = [\"a.example\", \"b.example\"]",
+        ],
+    );
+    has(&text, &["[routes.web", "respond.status = 403"]);
+    assert!(!text.contains("access.deny"), "{text}");
+    // Two such rules must both hold.
+    let two = "http-request deny unless { hdr(host) a }\n http-request deny unless { hdr(host) b }";
+    assert_eq!(open_routes(&with("", two, "")), [""; 0]);
+}
+
+#[test]
+fn a_backend_for_some_clients_leaves_the_others_closed_where_it_is_not_known_who_they_are() {
+    for (condition, is_open) in [
+        ("{ src -f bad.lst }", false),
+        ("!{ var(txn.user) -m found }", false),
+        ("{ http_auth(ul) }", false),
+        ("{ path,url_dec -m beg /x }", true),
+        ("{ nbsrv(b) lt 1 }", true),
+    ] {
+        let rule = format!("use_backend b if {condition}");
+        let text = with("", &rule, "");
+        assert_eq!(!open_routes(&text).is_empty(), is_open, "{rule}\n{text}");
+    }
+}
+
+#[test]
+fn a_frontend_whose_addresses_are_unknown_is_served_nowhere() {
+    let text = imported(
+        "frontend a\n bind quic4@:443 ssl crt a.pem\n default_backend b\nfrontend c\n bind :80\n default_backend b\n\
+         backend b\n server a 10.0.0.1:80\n",
+    );
+    has(
+        &text,
+        &[
+            "NOT TRANSLATED haproxy.cfg:1: frontend a",
+            "none of its addresses",
+        ],
+    );
+    assert!(
+        !text.contains("[routes.a]") && !text.contains("listeners = []"),
+        "{text}"
+    );
 }
