@@ -161,6 +161,10 @@ pub(super) fn endpoint(args: &Args, asked: &EndpointArgs) -> Result<Exit, Comman
     if let Some(warning) = told.get("warning").and_then(|it| it.as_str()) {
         print::remark(&format!("warning: {warning}"))?;
     }
+    let lasts = told.get("lasting").and_then(|it| it.as_bool());
+    if action != EndpointAction::Enable && lasts == Some(false) {
+        print::remark("a restart of the proxy forgets it: set proxy.state_dir to keep it")?;
+    }
     if asked.wait {
         return empties(&client, asked);
     }

@@ -20,6 +20,7 @@ use super::{
     StartError,
     board::Board,
     cache_disks::CacheDisks,
+    decisions::Decisions,
     descriptors,
     discovery::{Discoveries, ask_first},
     drain, errand,
@@ -123,6 +124,7 @@ pub(crate) struct Control {
     pub(super) doubt: Option<Instant>,
     pub(super) keeper: Keeper,
     pub(super) maintenance: Maintenance,
+    pub(super) decisions: Decisions,
     /// The part of the configuration that other proxies have, too.
     pub(super) shared_config: SharedConfiguration,
     pub(super) draining: bool,
@@ -145,6 +147,7 @@ impl Control {
         let board = Arc::new(board);
         let keeper = Keeper::new(&path, &board.outages);
         let maintenance = Maintenance::new(&path, registry.closed(), &board.outages);
+        let decisions = Decisions::new(&path, &board.outages);
         let control = Self {
             path,
             tickets: Arc::clone(registry.tickets()),
@@ -176,6 +179,7 @@ impl Control {
             doubt: None,
             keeper,
             maintenance,
+            decisions,
             shared_config: SharedConfiguration::default(),
             draining: false,
             supervision: Supervision::new(shared.workers.len()),
@@ -349,6 +353,9 @@ impl Control {
     /// Ends the workers, and writes the remaining output.
     async fn end(mut self, threads: Vec<JoinHandle<()>>, farewell: Option<Farewell>) {
         self.keeper.settle().await;
+        self.keep_decisions();
+        self.decisions.settle().await;
+        self.maintenance.settle().await;
         let log = self.shared.access_log.load_full();
         let schedules = async {
             for mut schedule in self.schedules.into_values() {

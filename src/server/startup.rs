@@ -17,7 +17,7 @@ use super::{
     Process,
     board::Board,
     control::{self, Control},
-    descriptors, errand, last_good, maintenance,
+    decisions, descriptors, errand, last_good, maintenance,
     notify::Notify,
     reload::{Beside, Prepared, ReloadError},
     rollouts,
@@ -244,6 +244,9 @@ impl First {
         };
         let prepared = Prepared::first(loaded, &mut registry, &process)?;
         rollouts::restore(&prepared.snapshot, path);
+        if predecessor.is_none() {
+            decisions::restore(&prepared.snapshot, path);
+        }
         Ok(Self {
             prepared,
             registry,

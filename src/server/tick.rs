@@ -19,6 +19,7 @@ impl Control {
         self.notify.tick(now, !self.board.hurts_traffic());
         self.keeper.tick();
         self.keep_maintenance();
+        self.keep_decisions();
         self.discoveries.kept.tick();
         self.tell_fleet();
         if self.doubt.is_some_and(|doubt| now >= doubt) {

@@ -58,6 +58,7 @@ mod drain;
 mod early_answers;
 mod ejection;
 mod endpoint_metrics;
+mod endpoint_states;
 mod error_pages;
 mod everything_at_once;
 mod failover;

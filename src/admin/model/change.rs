@@ -21,6 +21,9 @@ pub struct EndpointChange {
     pub endpoint: String,
     /// The change: `drain`, `enable` or `eject`.
     pub action: String,
+    /// Kept over restarts: `proxy.state_dir` is set.
+    #[serde(default)]
+    pub lasting: bool,
     /// A warning: no endpoint of the pool can serve now, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,

@@ -12,7 +12,8 @@ async fn changes_land_in_the_events_with_who_and_what() {
     let drain = admin
         .post("/pools/app/endpoints/10.0.0.1:80/drain", "")
         .await;
-    let expected = json!({ "pool": "app", "endpoint": "10.0.0.1:80", "action": "drain" });
+    let expected =
+        json!({ "pool": "app", "endpoint": "10.0.0.1:80", "action": "drain", "lasting": true });
     assert_eq!((drain.status, drain.json()), (200, expected));
     assert_eq!(
         admin

@@ -230,6 +230,7 @@ impl Operations for Fake {
                 pool: pool.to_owned(),
                 endpoint: address.to_owned(),
                 action: action.to_string(),
+                lasting: true,
                 warning: None,
             }),
         }

@@ -17,7 +17,7 @@ table! {
     pub struct Proxy: Default {
         /// Number of worker threads, which carry the traffic: `"auto"` (one per core) or 1 to 1024. A change needs a restart.
         pub workers: Workers = Workers::Auto,
-        /// Folder for a copy of the last good configuration, the progress of rollouts, and certificates from a CA (`acme`). Without it nothing is kept on disk.
+        /// Folder for a copy of the last good configuration, the progress of rollouts, lists of discovered endpoints, endpoints and routes that commands have taken out, and certificates from a CA (`acme`). Without it nothing is kept on disk.
         pub state_dir: Option<PathBuf> = None,
         /// Store of the progress of rollouts that many proxies share. Without it each proxy rolls out by itself.
         pub rollout_store: Option<RolloutStore> = None,

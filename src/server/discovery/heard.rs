@@ -70,6 +70,9 @@ impl Control {
             );
         }
         self.take_up_endpoints(pool);
+        if !matches!(heard, Heard::Failed { .. }) {
+            pool.shared.health.forget_waiting();
+        }
     }
 
     /// Ends what the source of a pool holds for a time or until a check fails.

@@ -234,6 +234,7 @@ impl Control {
             let discovered = &pool.shared.discovered;
             let Some(discovery) = &pool.discovery else {
                 discovered.forget();
+                pool.shared.health.forget_waiting();
                 continue;
             };
             if let Some(first) = &discovery.first
@@ -244,6 +245,7 @@ impl Control {
                 let status = discovered.status();
                 tell(&pool.name, &discovery.source, heard, &status);
                 tell_skipped(&pool.name, &discovery.source, &status);
+                pool.shared.health.forget_waiting();
             }
             if let Some((running, first)) = discovery.begun.take() {
                 begun.insert(&*pool.name, running);

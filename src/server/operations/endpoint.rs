@@ -44,6 +44,7 @@ impl Api {
             pool: pool.to_owned(),
             endpoint: address.to_owned(),
             action: action.to_string(),
+            lasting: snapshot.config.proxy.state_dir.is_some(),
             warning: condition::kept_out(found, false)
                 .filter(|_| action != EndpointAction::Enable)
                 .map(|why| format!("no endpoint of pool \"{pool}\" can serve now: {why}")),

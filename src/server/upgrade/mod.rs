@@ -278,6 +278,7 @@ impl Control {
     /// Leaves to the new process what it has taken; gives what tells it how the drain goes on.
     pub(super) fn leave_to(&mut self, mut successor: Successor) -> Option<Farewell> {
         self.draining = true;
+        self.decisions.hand_over();
         self.registrations
             .hand_over(successor.registered.as_deref());
         self.notify.hand_over(successor.pid);

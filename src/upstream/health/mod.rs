@@ -26,7 +26,7 @@ mod transition;
 mod view;
 mod window;
 
-pub use machine::{CarriedEndpoint, Pace, PoolHealth};
+pub use machine::{CarriedEndpoint, Decisions, Pace, PoolHealth};
 pub use observed::{EndpointHealth, Observed, Trial};
 pub use picture::{EndpointView, Picture};
 pub use probe::{Probe, ProbeFailure, ProbeTarget};

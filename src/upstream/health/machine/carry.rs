@@ -49,18 +49,24 @@ impl PoolHealth {
     #[must_use]
     pub fn carried(&self, now: Instant) -> Vec<CarriedEndpoint> {
         let current = self.members.iter().filter(|(_, member)| member.current);
-        current
-            .map(|(address, member)| CarriedEndpoint::of(address, member, now))
-            .filter(CarriedEndpoint::says_something)
-            .collect()
+        let current = current.map(|(address, member)| CarriedEndpoint::of(address, member, now));
+        let current = current.filter(CarriedEndpoint::says_something);
+        let waiting = self.waiting.iter();
+        let waiting = waiting.map(|(address, admin)| CarriedEndpoint::decided(address, *admin));
+        current.chain(waiting).collect()
     }
 
-    /// Goes on with what another process knew of these endpoints. Those that are not of the
-    /// newest set, and what the settings do not ask for, are passed over.
+    /// Goes on with what another process knew of these endpoints. Of those that are not of the
+    /// newest set only decisions of operators are taken, which wait; what the settings do not ask
+    /// for is passed over.
     pub fn take_over(&mut self, carried: &[CarriedEndpoint], now: Instant) -> Vec<Transition> {
         let mut changes = Vec::new();
+        self.decided = true;
         for one in carried {
             let Some((key, _)) = self.members.get_key_value(&*one.address) else {
+                if one.admin != AdminState::Enabled {
+                    self.waiting.insert(one.address.clone(), one.admin);
+                }
                 continue;
             };
             let key = Arc::clone(key);
@@ -100,6 +106,18 @@ impl CarriedEndpoint {
                 u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
             }),
             cause: member.reason().map(|cause| cause.to_string().into()),
+        }
+    }
+
+    /// An endpoint that has not joined, of which an operator has said something.
+    fn decided(address: &str, admin: AdminState) -> Self {
+        Self {
+            address: address.into(),
+            passes: None,
+            admin,
+            ejection: None,
+            recovered_ms: None,
+            cause: None,
         }
     }
 
@@ -215,5 +233,10 @@ mod tests {
         assert_eq!(new.state("a:1"), Some(EndpointState::Healthy));
         carried[0].address = "elsewhere:1".into();
         assert!(new.take_over(&carried, now).is_empty());
+        // The list of a source may come later than what the process before knew.
+        carried[0].admin = AdminState::Draining;
+        new.take_over(&carried, now);
+        new.replace_endpoints(&["elsewhere:1".into()], now);
+        assert_eq!(new.state("elsewhere:1"), Some(EndpointState::Draining));
     }
 }

@@ -29,6 +29,7 @@ use super::{
 mod carry;
 mod census;
 mod comparison;
+mod decisions;
 mod draw;
 mod due;
 mod eject;
@@ -39,6 +40,7 @@ mod tests;
 
 pub(super) use carry::CarriedEjection;
 pub use carry::CarriedEndpoint;
+pub use decisions::Decisions;
 
 /// Pace of the checks of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,10 @@ pub struct PoolHealth {
     started: bool,
     /// True if pictures may differ from those drawn last, with transitions or without.
     changed: bool,
+    /// Decisions of operators on endpoints that have not joined yet.
+    waiting: Decisions,
+    /// True if decisions may differ from those kept last.
+    decided: bool,
     /// Number of looks at endpoints because of time or outcomes.
     #[cfg(test)]
     pub(super) looks: usize,
@@ -84,6 +90,8 @@ impl PoolHealth {
             comparison: None,
             started: false,
             changed: true,
+            waiting: Decisions::new(),
+            decided: false,
             #[cfg(test)]
             looks: 0,
         }
@@ -107,22 +115,23 @@ impl PoolHealth {
         self.changed = true;
         for member in self.members.values_mut() {
             member.current = false;
+            self.decided |= !member.is_enabled();
         }
         let joined = self.started.then_some(now);
+        let mut changes = Vec::new();
         for address in addresses {
             match self.members.get_mut(address) {
                 Some(member) => member.current = true,
                 None => {
-                    self.members.insert(
-                        Arc::clone(address),
-                        Member::new(&self.settings, joined, now),
-                    );
+                    let mut member = Member::new(&self.settings, joined, now);
+                    self.decide(address, &mut member, now, &mut changes);
+                    self.members.insert(Arc::clone(address), member);
                 }
             }
         }
         self.started |= !addresses.is_empty();
         self.count_anew(now);
-        self.settled(Vec::new(), now)
+        self.settled(changes, now)
     }
 
     /// Forgets endpoints outside the newest set that `is_needed` does not claim.
@@ -214,6 +223,7 @@ impl PoolHealth {
                 member.ejection.readmit(now);
             }
         });
+        self.decided = true;
         Some(self.settled(changes, now))
     }
 
