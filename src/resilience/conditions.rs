@@ -3,7 +3,7 @@
 //! | condition | outcomes |
 //! |---|---|
 //! | `connect` | refused, unroutable, late, name not resolved, TLS handshake failed |
-//! | `reset` | the connection broke before the head of a response, or the head is malformed or too large, or TLS broke |
+//! | `reset` | the connection broke before the head of a response, or the head is malformed or too large, or the answer broke off before it was passed on, or TLS broke |
 //! | `refused-stream` | the endpoint did not process the stream |
 //! | `timeout` | head late, request not read, answer stopped |
 //! | `502` | the endpoint's 502, and all for which the proxy would answer 502 |
@@ -67,6 +67,7 @@ fn covers(on: RetryOn, failure: Failure) -> bool {
             Failure::ConnectionClosed
                 | Failure::ResponseMalformed
                 | Failure::ResponseHeadTooLarge
+                | Failure::ResponseIncomplete
                 | Failure::TlsProtocol
         ),
         RetryOn::RefusedStream => failure == Failure::StreamRefused,

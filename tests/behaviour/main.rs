@@ -38,6 +38,7 @@ mod concurrency;
 mod concurrency_adaptive;
 mod connection_auth;
 mod cors;
+mod cut_answers;
 mod dashboard;
 mod deadlines;
 mod debug_header;

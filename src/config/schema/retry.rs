@@ -11,7 +11,7 @@ table! {
     pub struct Retry: Default {
         /// Attempts in all, 1 (no retry) to 10. Attempts at which nothing of the request was written do not count while an untried endpoint is left, up to 32 of them.
         pub attempts: u32 = 3,
-        /// Outcomes after which a request that may be repeated is tried again: `"connect"` (no connection or TLS session), `"reset"` (the connection broke, or the response is malformed or too large), `"refused-stream"`, `"timeout"`, `"5xx"`, a status such as `"503"`, `"grpc:unavailable"` and other gRPC errors. `"502"` and `"5xx"` include failures that the proxy would answer with 502; its own 504 is `"timeout"`.
+        /// Outcomes after which a request that may be repeated is tried again: `"connect"` (no connection or TLS session), `"reset"` (the connection broke before any of the response was passed on, or the response is malformed or too large), `"refused-stream"`, `"timeout"`, `"5xx"`, a status such as `"503"`, `"grpc:unavailable"` and other gRPC errors. `"502"` and `"5xx"` include failures that the proxy would answer with 502; its own 504 is `"timeout"`.
         pub on: Vec<RetryOn> = default_outcomes(),
         /// Wait before the next attempt.
         pub backoff: Backoff = Backoff::default(),

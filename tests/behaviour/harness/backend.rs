@@ -35,6 +35,8 @@ pub(crate) enum Act {
     Stall,
     /// Closes with a FIN.
     Close,
+    /// Writes these bytes and closes: one segment has them and the FIN.
+    SendLast(Vec<u8>),
     /// Closes with a RST.
     Reset,
     /// Waits for the first byte of the next request and then resets without
@@ -343,6 +345,10 @@ async fn play(
                 return None;
             }
             Act::Close => return None,
+            Act::SendLast(bytes) => {
+                wire.send_last(&bytes).await.ok()?;
+                return None;
+            }
             Act::Reset => {
                 wire.reset();
                 return None;

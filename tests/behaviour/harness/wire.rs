@@ -63,6 +63,13 @@ impl Wire {
         }
     }
 
+    /// Sends these bytes and the FIN in one segment.
+    pub(crate) async fn send_last(&mut self, bytes: &[u8]) -> io::Result<()> {
+        rustix::net::sockopt::set_tcp_cork(&self.stream, true)?;
+        self.send(bytes).await?;
+        self.stream.shutdown().await
+    }
+
     /// Ends the connection with a RST.
     pub(crate) fn reset(self) {
         let _ = self.stream.set_zero_linger();

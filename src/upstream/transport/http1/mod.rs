@@ -6,6 +6,7 @@
 
 mod body;
 mod connection;
+mod cut;
 mod reserve;
 
 use std::{
@@ -32,6 +33,8 @@ use crate::{
     tls,
     upstream::{idle::LocalEndpoint, pinned::Pinned},
 };
+
+use cut::Cut;
 
 pub use body::Http1Body;
 pub use connection::{Http1Connection, Reuse};
@@ -154,7 +157,16 @@ impl Sending {
                         client.interim(head.status, head.headers);
                         continue;
                     }
-                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Ok(Some(head)) => {
+                        let cut = cut::seen(io, &head, limits, cx);
+                        return Poll::Ready(match cut {
+                            None => Ok(head),
+                            Some(Cut::Ended) => Err(Failure::ResponseIncomplete),
+                            Some(Cut::Failed(error)) => {
+                                Err(home.failure_of(&error, Failure::ResponseIncomplete))
+                            }
+                        });
+                    }
                     Ok(None) => {}
                     Err(ResponseFault::Malformed) => {
                         return Poll::Ready(Err(Failure::ResponseMalformed));

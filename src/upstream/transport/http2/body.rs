@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use h2::RecvStream;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
@@ -22,9 +23,14 @@ pub struct Http2Body {
     length: Option<u64>,
 }
 
+/// Pieces of a body that were read with the head, to see whether the answer breaks off.
+#[derive(Debug, Default)]
+pub(super) struct Early([Option<Bytes>; 2]);
+
 /// Fields are in drop order: the connection gets room for another stream last.
 struct Stream {
     receiver: RecvStream,
+    early: Early,
     sender: Sender,
     share: StreamShare,
 }
@@ -32,6 +38,7 @@ struct Stream {
 impl Http2Body {
     pub(super) fn new(
         receiver: RecvStream,
+        early: Early,
         sender: Sender,
         share: StreamShare,
         length: Option<u64>,
@@ -39,6 +46,7 @@ impl Http2Body {
         Self {
             stream: Some(Stream {
                 receiver,
+                early,
                 sender,
                 share,
             }),
@@ -55,7 +63,11 @@ impl Http2Body {
             return Poll::Ready(Some(Err(failure)));
         }
         stream.sender.let_go_of_unwanted();
-        match stream.receiver.poll_data(cx) {
+        let data = match stream.early.take() {
+            Some(data) => Poll::Ready(Some(Ok(data))),
+            None => stream.receiver.poll_data(cx),
+        };
+        match data {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(data))) => {
                 // Can only fail for a stream that has gone.
@@ -63,7 +75,7 @@ impl Http2Body {
                 self.length = self
                     .length
                     .map(|left| left.saturating_sub(data.len() as u64));
-                if stream.receiver.is_end_stream() {
+                if stream.receiver.is_end_stream() && stream.early.is_empty() {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(Frame::Data(data))))
@@ -115,6 +127,28 @@ impl Http2Body {
         if let Some(mut stream) = self.stream.take() {
             stream.sender.end_answer();
         }
+    }
+}
+
+impl Early {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.0.iter().any(Option::is_none)
+    }
+
+    /// Adds a piece behind the others, while there is room.
+    pub(super) fn push(&mut self, data: Bytes) {
+        if let Some(place) = self.0.iter_mut().find(|it| it.is_none()) {
+            *place = Some(data);
+        }
+    }
+
+    /// Takes the first piece.
+    fn take(&mut self) -> Option<Bytes> {
+        self.0.iter_mut().find_map(Option::take)
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     Http2Connection, StreamShare,
-    body::{self, Http2Body},
+    body::{self, Early, Http2Body},
     fault::Fault,
     head,
     sender::Sender,
@@ -43,6 +43,10 @@ pub(super) struct OpenStream {
     requests: SendRequest<Bytes>,
     opened: bool,
     share: Option<StreamShare>,
+    /// Pieces of the body that arrived with the head.
+    early: Early,
+    /// The stream is to become a tunnel.
+    tunnel: bool,
     started: Instant,
 }
 
@@ -72,6 +76,8 @@ impl OpenStream {
                 requests,
                 opened: false,
                 share: Some(share),
+                early: Early::default(),
+                tunnel,
                 started: timer::recent(),
             }),
             Err(error) => {
@@ -122,9 +128,30 @@ impl OpenStream {
             Ok(answer) if head::is_too_large(answer.headers()) => {
                 Err(Fault::of_answer(Failure::ResponseHeadTooLarge))
             }
-            Ok(answer) => Ok(answer),
+            Ok(mut answer) => match self.poll_cut(answer.body_mut(), cx) {
+                None => Ok(answer),
+                Some(fault) => Err(fault),
+            },
             Err(error) => Err(self.fault_of(&error)),
         })
+    }
+
+    /// Returns the fault if the endpoint has broken off its answer by now: nothing of it has gone to
+    /// the client, so that the request may be tried again.
+    fn poll_cut(&mut self, body: &mut RecvStream, cx: &mut Context<'_>) -> Option<Fault> {
+        while !self.tunnel && self.early.has_room() && !body.is_end_stream() {
+            match body.poll_data(cx) {
+                Poll::Ready(Some(Ok(data))) => self.early.push(data),
+                Poll::Ready(Some(Err(_))) => {
+                    let cut = Failure::ResponseIncomplete;
+                    let share = self.share.as_ref();
+                    let failure = share.map_or(cut, |share| share.failure_or(cut));
+                    return Some(Fault::of_answer(failure));
+                }
+                Poll::Ready(None) | Poll::Pending => return None,
+            }
+        }
+        None
     }
 
     fn fault_of(&self, error: &h2::Error) -> Fault {
@@ -160,12 +187,13 @@ impl OpenStream {
             // What is kept of a body that has gone out can go out again.
             sender.leave_place();
             upload = sender.is_done().then(|| sender.take_upload());
-            if receiver.is_end_stream() {
+            if receiver.is_end_stream() && self.early.is_empty() {
                 sender.end_answer();
             } else {
                 let length = body::length_of(&head.headers, method);
+                let early = std::mem::take(&mut self.early);
                 body = ResponseBody::Http2(memory::boxed(|| {
-                    Http2Body::new(receiver, sender, share, length)
+                    Http2Body::new(receiver, early, sender, share, length)
                 }));
             }
         }
