@@ -50,8 +50,8 @@ pub fn encode_request_head(
 /// - Content-Length and Transfer-Encoding come from `framing`; those in `headers` are
 ///   left out, but for the Content-Length of an answer without a body that has one all
 ///   the same (to HEAD, or 304). 1xx and 204 have neither.
-/// - Connection is the codec's: `close` or, for 1.0, `keep-alive`. The one in `headers`
-///   is written for 101 only. [`Framing::UntilClose`] always closes.
+/// - Connection is the codec's: `close` or, for 1.0, `keep-alive`; with Upgrade in `headers`, as in
+///   a 426, also `upgrade`. The one in `headers` is written for 101 only. [`Framing::UntilClose`] always closes.
 /// - `date` is written when `headers` has no Date, but not for 1xx.
 ///
 /// The status line says HTTP/1.1 to every client (RFC 9110 section 2.5). HTTP/1.0 has no chunks:
@@ -89,7 +89,8 @@ pub fn encode_response_head(
         }
     }
     if !interim {
-        put_connection(out, version, &framing, keep_alive);
+        let upgrade = headers.contains(Known::Upgrade);
+        put_connection(out, version, &framing, keep_alive, upgrade);
     }
     out.put_slice(b"\r\n");
 }
@@ -111,12 +112,22 @@ fn put_status_line(out: &mut BytesMut, status: StatusCode) {
     out.put_slice(b"\r\n");
 }
 
-fn put_connection(out: &mut BytesMut, version: Version, framing: &Framing, keep_alive: KeepAlive) {
+fn put_connection(
+    out: &mut BytesMut,
+    version: Version,
+    framing: &Framing,
+    keep_alive: KeepAlive,
+    upgrade: bool,
+) {
     let close = keep_alive == KeepAlive::Close || *framing == Framing::UntilClose;
     if close {
         out.put_slice(b"connection: close\r\n");
     } else if version == Version::HTTP_10 {
         out.put_slice(b"connection: keep-alive\r\n");
+    }
+    if upgrade {
+        // A list may have several lines.
+        out.put_slice(b"connection: upgrade\r\n");
     }
 }
 

@@ -17,10 +17,9 @@ use crate::{
 
 /// Removes fields that are specific to the upstream connection.
 pub(super) fn clean(response: &mut Response) {
-    let switching = if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        Switching::Yes
-    } else {
-        Switching::No
+    let switching = match response.status {
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED => Switching::Yes,
+        _ => Switching::No,
     };
     hop_by_hop::strip_response(&mut response.headers, switching);
 }

@@ -234,3 +234,33 @@ async fn a_coding_in_a_101_or_204_means_nothing() {
     drop(client);
     proxy.finish().await;
 }
+
+/// RFC 9110 section 15.5.22: a 426 names the protocols, in a field that is for one connection.
+#[tokio::test]
+async fn a_426_keeps_the_protocols_that_it_asks_for() {
+    let app = Backend::start(|_| {
+        answer_bytes(
+            "HTTP/1.1 426 Upgrade Required\r\nconnection: Upgrade, x-hop\r\nx-hop: 1\r\n\
+             upgrade: websocket, foo/2\r\ncontent-length: 2\r\n\r\nno",
+        )
+    })
+    .await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    let mut client = proxy.client().await;
+    for _ in 0..2 {
+        let answer = client.get("/").await;
+        assert_eq!((answer.status, answer.text()), (426, "no".to_owned()));
+        assert_eq!(answer.field("upgrade"), "websocket, foo/2");
+        assert_eq!(answer.fields.all("connection"), ["upgrade"]);
+        assert!(!answer.fields.has("x-hop"));
+    }
+    let last = client
+        .request("GET", "/", "host: a\nconnection: close", b"")
+        .await;
+    assert_eq!(last.fields.all("connection"), ["close", "upgrade"]);
+    // HTTP/2 has no such fields (RFC 9113 section 8.2.2).
+    let answer = proxy.h2_client().await.get("/").await.unwrap();
+    assert_eq!(answer.status, 426);
+    assert!(!answer.fields.has("upgrade") && !answer.fields.has("connection"));
+    proxy.finish().await;
+}

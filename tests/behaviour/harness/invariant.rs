@@ -52,6 +52,7 @@ fn check_answer(answer: &Answer) {
     let connection = answer.field("connection").to_ascii_lowercase();
     let allowed: &[&str] = match answer.status {
         101 => &["upgrade"],
+        426 => &["upgrade", "close", "keep-alive"],
         _ => &["", "close", "keep-alive"],
     };
     assert!(
