@@ -23,6 +23,8 @@ pub(super) struct Ending {
     /// Time since when it must not take further requests.
     closing: Cell<Option<Instant>>,
     cut: Cell<bool>,
+    /// The head of a request over HTTP/1.1 has begun and is not complete.
+    in_head: Cell<bool>,
     /// Tunnels on it: one of HTTP/1.1, or streams of HTTP/2.
     tunnels: Cell<u32>,
     /// Notifies the tunnels when they are cut.
@@ -38,6 +40,7 @@ impl Ending {
             luck,
             closing: Cell::new(None),
             cut: Cell::new(false),
+            in_head: Cell::new(false),
             tunnels: Cell::new(0),
             last_call: Notify::new(),
             waker: RefCell::new(None),
@@ -92,9 +95,17 @@ impl Connection {
             // It ends when they have said goodbye, as far as what they carry has a word for that.
             self.ending.last_call.notify_waiters();
             self.wake();
+        } else if self.ending.in_head.get() {
+            // It is told why its request is not taken.
+            self.wake();
         } else if let Some(task) = &*self.ending.task.borrow() {
             task.abort();
         }
+    }
+
+    /// Notes whether the head of a request has begun that is not complete.
+    pub(crate) fn set_in_head(&self, in_head: bool) {
+        self.ending.in_head.set(in_head);
     }
 
     /// Counts a tunnel on it until the guard is dropped.

@@ -118,6 +118,33 @@ async fn what_does_not_end_is_cut_after_the_timeout() {
 }
 
 #[tokio::test]
+async fn a_request_whose_head_has_begun_is_told_why_it_is_not_taken() {
+    let app = gated(&Gate::new()).await;
+    let settings = Settings::new(&config("timeout = \"3s\""));
+    let mut proxy = settings.backend("app", &app).start().await;
+    let [mut silent, mut begun, mut later] = [
+        proxy.client().await,
+        proxy.client().await,
+        proxy.client().await,
+    ];
+    let head = "GET / HTTP/1.1\r\nhost: a\r\n";
+    begun.send(head).await;
+    assert_eq!(later.get("/").await.text(), "app");
+    later.send(head).await;
+    // Its bytes are with the proxy when the answer to another request is.
+    proxy.get("/").await;
+    proxy.signal(Signal::TERM);
+    assert_eq!(silent.ended().await, End::Closed);
+    for mut client in [begun, later] {
+        let answer = client.answer().await;
+        answer.assert_failure(503, "proxy_shutdown");
+        assert_eq!(answer.field("connection"), "close");
+        client.ended().await;
+    }
+    assert_eq!(proxy.exited().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let app = gated(&Gate::new()).await;
     let settings = Settings::new(&config("timeout = \"1h\""));

@@ -49,7 +49,7 @@ impl Server {
             timeout,
             ..
         } = self;
-        poll_fn(|cx| {
+        let arrival = poll_fn(|cx| {
             let mut exchanging = shared.borrow_mut();
             loop {
                 if exchanging.io.has_received() {
@@ -62,6 +62,7 @@ impl Server {
                         Err(rule) => return Poll::Ready(Arrival::Refused(rule.into())),
                         Ok(None) if !begun => {
                             begun = true;
+                            connection.set_in_head(true);
                             since = Instant::now();
                         }
                         Ok(None) => {}
@@ -74,13 +75,14 @@ impl Server {
                 }
             }
             let mut deadline = since + if begun { timeouts.head } else { patience };
-            if !begun {
-                connection.watch(cx);
-                if let Some(last) = connection.last_chance(since) {
-                    // A client in the middle of its work may be sending the next request
-                    // already; it is answered, and told to close.
-                    deadline = deadline.min(if first { last } else { since + CLOSING_IDLE });
-                }
+            connection.watch(cx);
+            if begun && connection.is_cut() {
+                return Poll::Ready(Arrival::Refused(Failure::Shutdown));
+            }
+            if !begun && let Some(last) = connection.last_chance(since) {
+                // A client in the middle of its work may be sending the next request
+                // already; it is answered, and told to close.
+                deadline = deadline.min(if first { last } else { since + CLOSING_IDLE });
             }
             if !begun && !lean && exchanging.io.keeps_memory() {
                 // One that is only between two requests keeps what it has for large bodies.
@@ -102,7 +104,11 @@ impl Server {
             }
             Poll::Ready(Arrival::Over)
         })
-        .await
+        .await;
+        if begun {
+            connection.set_in_head(false);
+        }
+        arrival
     }
 }
 
