@@ -234,6 +234,59 @@ async fn an_agent_that_dies_hangs_or_is_cut_off_costs_no_request() {
     proxy.finish().await;
 }
 
+/// Many write the same id for each start of a service.
+#[tokio::test]
+async fn an_instance_that_is_overwritten_under_its_id_is_followed() {
+    let [one, two, three] = [
+        Backend::start(identity("one")).await,
+        Backend::start(identity("two")).await,
+        Backend::start(identity("three")).await,
+    ];
+    let consul = Consul::start().await;
+    consul.register("a", &one, json!({})).await;
+    consul.register("b", &three, json!({})).await;
+    let settings = Settings::new(&text("")).address("consul", consul.address());
+    let proxy = settings.start().await;
+    becomes(&proxy, &[&one, &three]).await;
+    // Another port under the same id.
+    consul.register("a", &two, json!({})).await;
+    becomes(&proxy, &[&two, &three]).await;
+    let seen = [two.count(), three.count()];
+    for _ in 0..4 {
+        assert_eq!(proxy.get("/").await.status, 200);
+    }
+    assert_eq!([two.count(), three.count()], [seen[0] + 2, seen[1] + 2]);
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_start_over_a_critical_instance_leaves_it_out_for_as_long_as_that_lasts() {
+    let one = Backend::start(identity("one")).await;
+    let consul = Consul::start().await;
+    consul.register("one", &one, json!({})).await;
+    let text = text("").replace("workers = 2", "workers = 2\n        state_dir = \"state\"");
+    let settings = Settings::new(&text).address("consul", consul.address());
+    let mut proxy = settings.start().await;
+    assert_eq!(proxy.get("/").await.text(), "one");
+    consul.check("one", "fail").await;
+    shows(&proxy, &one, "down", &json!("critical")).await;
+    for _ in 0..2 {
+        proxy.signal(Signal::TERM);
+        proxy.exited().await;
+        proxy.start_again().await;
+        let end = Instant::now() + Duration::from_secs(7);
+        eventually("time passes", || async {
+            assert_eq!(proxy.get("/").await.status, 503);
+            (Instant::now() > end).then_some(())
+        })
+        .await;
+    }
+    consul.check("one", "pass").await;
+    shows(&proxy, &one, "down", &Value::Null).await;
+    assert_eq!(proxy.get("/").await.text(), "one");
+    proxy.finish().await;
+}
+
 /// An answer of a health query with these instances; `index` is its header.
 fn answer(index: &str, instances: &Value) -> Vec<Act> {
     let body = instances.to_string();

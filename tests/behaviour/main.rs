@@ -111,6 +111,7 @@ mod rate_limit_redis;
 mod reason_details;
 mod registration;
 mod registration_others;
+mod registration_overwritten;
 mod reload;
 mod reload_gate;
 mod reload_listeners;

@@ -15,7 +15,7 @@ use crate::fetch::{Answer, Ask, Client, FetchError, Target};
 
 pub use keys::{ConsulPair, ConsulPut, ConsulRead, ConsulSession, ConsulStep};
 pub(super) use keys::{following, index_of};
-pub use service::{ConsulCheck, ConsulService};
+pub use service::{ConsulCheck, ConsulService, ConsulStanding};
 
 /// Reasons why Consul gave no answer.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,13 @@
 //! Services of an agent: registered, kept passing, removed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use http::{Method, StatusCode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ConsulAgent, ConsulError};
-use crate::fetch::encode;
+use crate::{config::value::host_with_port, fetch::encode};
 
 /// A service that an agent shall know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,40 @@ pub struct ConsulService {
     pub check: ConsulCheck,
     /// Time in the state `critical` after which the agent removes it.
     pub deregister_after: Duration,
+}
+
+/// Standing of a service that was registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsulStanding {
+    /// As it was registered.
+    Own,
+    /// Another one has taken its id: its name and address.
+    Overwritten(String),
+    /// The agent does not know it.
+    Unknown,
+}
+
+/// A service as the agent knows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Known<'a> {
+    #[serde(borrow, default)]
+    service: Cow<'a, str>,
+    #[serde(borrow, default)]
+    address: Cow<'a, str>,
+    #[serde(default)]
+    port: u16,
+}
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} at {}",
+            self.service,
+            host_with_port(&self.address, self.port)
+        )
+    }
 }
 
 /// A check of a service.
@@ -108,31 +143,42 @@ impl ConsulAgent {
         self.put(path, &service.body()).await.map(drop)
     }
 
-    /// Tells that a service works, or asks if it is known where nothing has to be told. Returns
-    /// false if the agent does not know it.
+    /// Asks if a service is still as it was registered.
     ///
     /// # Errors
     /// The reason.
-    pub async fn keep(&mut self, service: &ConsulService) -> Result<bool, ConsulError> {
-        let (method, path) = match service.check {
-            ConsulCheck::Told(_) => {
-                let check = encode(&service.check_id());
-                (Method::PUT, format!("/v1/agent/check/pass/{check}"))
-            }
-            ConsulCheck::Http { .. } | ConsulCheck::Tcp { .. } => {
-                let id = encode(&service.id);
-                (Method::GET, format!("/v1/agent/service/{id}"))
-            }
+    pub async fn look(&mut self, service: &ConsulService) -> Result<ConsulStanding, ConsulError> {
+        let path = format!("/v1/agent/service/{}", encode(&service.id));
+        let asked = self.call(self.to(Method::GET, &path)).await;
+        let answer = match asked {
+            Err(error) if is_unknown(&error) => return Ok(ConsulStanding::Unknown),
+            asked => asked?,
         };
-        match self.call(self.to(method, &path)).await {
-            Ok(_) => Ok(true),
-            // Older agents answer 500 to a check that they do not know.
-            Err(ConsulError::Refused(status, _))
-                if status == StatusCode::NOT_FOUND || status.is_server_error() =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error),
+        let known: Known<'_> =
+            serde_json::from_slice(&answer.body).map_err(|_| ConsulError::Garbled)?;
+        let is_own = known.service == service.name
+            && known.address == service.address
+            && known.port == service.port;
+        Ok(if is_own {
+            ConsulStanding::Own
+        } else {
+            ConsulStanding::Overwritten(known.to_string())
+        })
+    }
+
+    /// Tells that a service works, where the agent waits for that. Returns false if the agent does
+    /// not know its check.
+    ///
+    /// # Errors
+    /// The reason.
+    pub async fn tell(&mut self, service: &ConsulService) -> Result<bool, ConsulError> {
+        if !matches!(service.check, ConsulCheck::Told(_)) {
+            return Ok(true);
+        }
+        let path = format!("/v1/agent/check/pass/{}", encode(&service.check_id()));
+        match self.call(self.to(Method::PUT, &path)).await {
+            Err(error) if is_unknown(&error) => Ok(false),
+            told => told.map(|_| true),
         }
     }
 
@@ -149,4 +195,11 @@ impl ConsulAgent {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Returns true if the agent does not know what it was asked for. Older ones answer 500 to a check
+/// that they do not know.
+fn is_unknown(error: &ConsulError) -> bool {
+    matches!(error, ConsulError::Refused(status, _)
+        if *status == StatusCode::NOT_FOUND || status.is_server_error())
 }

@@ -8,7 +8,7 @@ use super::{Registrar, RegistrationError};
 use crate::{
     fetch::Target,
     upstream::{
-        consul::{ConsulAgent, ConsulCheck, ConsulService},
+        consul::{ConsulAgent, ConsulCheck, ConsulService, ConsulStanding},
         discovery::BoxFuture,
     },
 };
@@ -37,6 +37,23 @@ impl ConsulRegistration {
     }
 }
 
+impl Consul {
+    /// Looks if the service is still the one that was registered, and tells that it works. At once
+    /// after its registration, too: the agent remembers a check that had failed before.
+    async fn look(&mut self) -> Result<(), RegistrationError> {
+        match self.agent.look(&self.service).await? {
+            ConsulStanding::Own => {}
+            ConsulStanding::Overwritten(by) => return Err(RegistrationError::Overwritten(by)),
+            ConsulStanding::Unknown => return Err(RegistrationError::Lost),
+        }
+        if self.agent.tell(&self.service).await? {
+            Ok(())
+        } else {
+            Err(RegistrationError::Lost)
+        }
+    }
+}
+
 impl fmt::Display for ConsulRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} service {}", self.target.url, self.service.name)
@@ -55,12 +72,10 @@ impl Registrar for Consul {
                 ConsulCheck::Http { .. } | ConsulCheck::Tcp { .. } => LOOK,
             };
             loop {
-                sleep(pause).await;
-                match self.agent.keep(&self.service).await {
-                    Ok(true) => {}
-                    Ok(false) => return RegistrationError::Lost,
-                    Err(error) => return error.into(),
+                if let Err(error) = self.look().await {
+                    return error;
                 }
+                sleep(pause).await;
             }
         })
     }

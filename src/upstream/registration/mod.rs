@@ -54,6 +54,9 @@ pub enum RegistrationError {
     /// A server refuses: its URL and its status.
     #[error("{0} answers {1}")]
     Refused(String, String),
+    /// Another entry has taken its place: which one.
+    #[error("its id was taken by another entry: {0}; each needs an id of its own")]
+    Overwritten(String),
     /// The entry was there, and is not any more.
     #[error("the registry does not know it any more")]
     Lost,
