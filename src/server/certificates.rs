@@ -3,7 +3,7 @@
 //! The control thread looks at the files every second. Links are followed, so that a mounted secret
 //! that is replaced by a link is noticed; and this needs no file events, which some file systems do
 //! not send. A change counts once it has been the same for two looks: chain and key are seldom
-//! written at once. If files cannot be used, the old content stays in use, and the fault is
+//! written at once. Files that never come to rest are read after some seconds, as they are. If files cannot be used, the old content stays in use, and the fault is
 //! reported in log, event and metric. They are tried again nevertheless: a file may become
 //! readable, or a certificate valid, without another change.
 //!
@@ -20,11 +20,12 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::{
     disk::{Disk, DiskError},
     expiry::{Expiries, Subject},
+    named_files::RESTLESS_MAX,
     service::{Ended, Services, Stop},
 };
 use crate::{
@@ -55,14 +56,11 @@ pub(super) fn start(
     services.start("ticket keys", move |stop| {
         let tickets = Arc::clone(&tickets);
         async move {
-            let mut looks = interval(LOOK);
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    () = stop.told() => return Ok(()),
-                    _ = looks.tick() => tickets.rotate(Instant::now()),
-                }
+            let mut looks = stop.looks(LOOK);
+            while looks.next().await {
+                tickets.rotate(Instant::now());
             }
+            Ok(())
         }
     });
 }
@@ -80,6 +78,8 @@ struct Watch {
 /// Stamps seen at a look, and the result of reading the files.
 struct Seen {
     stamps: Stamps,
+    /// Time since when they have been changing without a rest.
+    restless: Instant,
     /// Time of the next reading.
     due: Instant,
     /// Wait after that.
@@ -115,19 +115,15 @@ impl Watch {
 
     /// Watches the files of every listener and pool.
     async fn run(mut self, shared: Arc<SharedState>, events: Arc<Events>, stop: Stop) -> Ended {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.told() => return Ok(()),
-                _ = looks.tick() => {}
-            }
+        let mut looks = stop.looks(LOOK);
+        while looks.next().await {
             let snapshot = shared.snapshot();
             tokio::select! {
-                () = stop.told() => return Ok(()),
+                () = stop.told() => break,
                 looked = self.look(&snapshot, &events) => looked?,
             }
         }
+        Ok(())
     }
 
     async fn look(&mut self, snapshot: &Snapshot, events: &Events) -> Result<(), DiskError> {
@@ -159,21 +155,33 @@ impl Watch {
         Ok(())
     }
 
-    /// Returns true if the files have been the same for two looks and are to be read now: at once,
-    /// then at growing intervals for as long as they cannot be used.
+    /// Returns true if the files are to be read now. Once they have been the same for two looks: at
+    /// once, then at growing intervals for as long as they cannot be used. Else after
+    /// [`RESTLESS_MAX`].
     fn is_due(&mut self, owner: &Owner, stamps: Stamps, now: Instant) -> bool {
         match self.seen.get_mut(owner) {
             Some(seen) if seen.stamps == stamps => {
                 let due = now >= seen.due;
+                seen.restless = now;
                 if due {
                     seen.due = now + seen.wait;
                     seen.wait = (seen.wait * 2).min(RETRY_MAX);
                 }
                 due
             }
-            _ => {
+            Some(seen) => {
+                // Somebody may write them again and again.
+                let due = now >= seen.restless + RESTLESS_MAX;
+                if due {
+                    seen.restless = now;
+                }
+                (seen.stamps, seen.due, seen.wait) = (stamps, now, LOOK);
+                due
+            }
+            None => {
                 let seen = Seen {
                     stamps,
+                    restless: now,
                     due: now,
                     wait: LOOK,
                     told: Vec::new(),
@@ -328,5 +336,23 @@ mod tests {
         std::fs::write(&path, "22").unwrap();
         assert!(!watch.is_due(&owner, Stamps::of(&[&path]), start + LOOK * 40));
         assert!(watch.is_due(&owner, Stamps::of(&[&path]), start + LOOK * 41));
+    }
+
+    #[test]
+    fn files_that_never_come_to_rest_are_read_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        let disk = Rc::new(Disk::new("test"));
+        let mut watch = Watch::new(Metrics::new(100).control(), disk);
+        let owner = Owner::Listener("web".into());
+        let start = Instant::now();
+        let mut read = Vec::new();
+        for second in 0..17 {
+            std::fs::write(&path, "x".repeat(second as usize + 1)).unwrap();
+            if watch.is_due(&owner, Stamps::of(&[&path]), start + LOOK * second) {
+                read.push(second);
+            }
+        }
+        assert_eq!(read, [5, 10, 15]);
     }
 }

@@ -1,7 +1,7 @@
 //! Files that values of the configuration are kept in: a change of one causes a reload.
 //!
 //! They are looked at every second, like certificates, and a change counts once it has been the
-//! same for two looks. After a refused reload the files of the refused configuration are watched as
+//! same for two looks, or has not come to rest for some seconds. After a refused reload the files of the refused configuration are watched as
 //! well, so that a missing file that appears ends the refusal.
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -60,23 +60,26 @@ impl NamedFiles {
     }
 
     async fn run(self, requests: mpsc::Sender<Request>, disk: Rc<Disk>, stop: Stop) -> Ended {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = stop.looks(LOOK);
         let mut seen = Looks::new();
-        loop {
-            tokio::select! {
-                () = stop.told() => return Ok(()),
-                _ = looks.tick() => {}
-            }
+        let mut restless: BTreeMap<PathBuf, Instant> = BTreeMap::new();
+        while looks.next().await {
             let read = self.lock().clone();
             let changed = tokio::select! {
                 () = stop.told() => return Ok(()),
                 changed = changed(read, &disk) => changed?,
             };
-            // What has been the same for two looks, and not been told before.
-            let settled = changed
-                .iter()
-                .find(|(path, now)| seen.get(*path) == Some(now));
+            restless.retain(|path, _| changed.contains_key(path));
+            for path in changed.keys() {
+                restless.entry(path.clone()).or_insert_with(Instant::now);
+            }
+            // What has been the same for two looks, and not been told before. What somebody writes
+            // again and again is read as it is.
+            let settled = changed.iter().find(|(path, now)| {
+                let since = restless.get(*path);
+                seen.get(*path) == Some(now)
+                    || since.is_some_and(|since| since.elapsed() >= RESTLESS_MAX)
+            });
             if let Some((path, _)) = settled {
                 tracing::info!(file = %path.display(), "a file that the configuration names has changed");
                 let (answer, report) = oneshot::channel();
@@ -96,9 +99,11 @@ impl NamedFiles {
                 }
                 // However it went, the same look is no news.
                 self.judged(&changed);
+                restless.clear();
             }
             seen = changed;
         }
+        Ok(())
     }
 
     fn judged(&self, looks: &Looks) {
@@ -127,5 +132,7 @@ async fn changed(read: Looks, disk: &Disk) -> Result<Looks, DiskError> {
 }
 
 const LOOK: Duration = Duration::from_secs(1);
+/// Time after which a file is read that does not come to rest.
+pub(super) const RESTLESS_MAX: Duration = Duration::from_secs(5);
 /// Maximum wait for a reload: longer than one may take.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(120);

@@ -116,6 +116,7 @@ mod reload;
 mod reload_gate;
 mod reload_listeners;
 mod request_secrets;
+mod restless_files;
 mod retries;
 mod retry_limits;
 mod reuse;

@@ -4,9 +4,10 @@
 //! is lost, and a mounted ConfigMap changes by a link beside it. Because some file systems report
 //! nothing, the content is also read every two seconds. Events only tell when to look; a change is
 //! content that, once stable, differs from the last seen. A file that is open and being written is
-//! not read before it is closed, up to a timeout. One that cannot be read, is missing or empty is
-//! assumed to be in the middle of a replacement, and is a change if it stays so. The watcher owns
-//! the fingerprint and its knowledge of the writer, and nothing else.
+//! not read before it is closed, up to a timeout. One that never comes to rest is read in the end,
+//! as it is. One that cannot be read, is missing or empty is assumed to be in the middle of a
+//! replacement, and is a change if it stays so. The watcher owns the fingerprint and its knowledge of
+//! the writer, and nothing else.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt as _;
@@ -34,6 +35,8 @@ pub(crate) struct Watcher {
     writer: Arc<Writer>,
     /// Time since when the file has been unusable.
     unusable_since: Option<Instant>,
+    /// Time since when it has been changing without a rest.
+    restless_since: Option<Instant>,
     /// The look under way.
     looking: Option<JoinHandle<Option<Look>>>,
     /// True if the log was told that the file in sight is not the one that is edited.
@@ -74,6 +77,7 @@ impl Watcher {
             source,
             writer,
             unusable_since: None,
+            restless_since: None,
             looking: None,
             told_replaced: false,
             quiet: QUIET,
@@ -90,6 +94,7 @@ impl Watcher {
     /// Replaces the fingerprint, after the file was loaded for another reason.
     pub(crate) fn set_seen(&mut self, seen: ContentHash) {
         self.seen = seen;
+        self.restless_since = None;
     }
 
     /// Notes that the file was found to be unusable by other code, so that it is not reported
@@ -107,7 +112,10 @@ impl Watcher {
         loop {
             tokio::select! {
                 event = self.events.recv(), if self.source.is_some() => match event {
-                    Some(()) => self.wait_for_quiet().await,
+                    Some(()) => {
+                        self.restless_since.get_or_insert_with(Instant::now);
+                        self.wait_for_quiet().await;
+                    }
                     None => self.source = None,
                 },
                 () = sleep_until(next_poll) => {}
@@ -136,7 +144,8 @@ impl Watcher {
     /// Waits until no event arrived for a while; a file that never becomes quiet is read in the
     /// end.
     async fn wait_for_quiet(&mut self) {
-        let end = Instant::now() + QUIET_WAIT_MAX;
+        let since = self.restless_since.unwrap_or_else(Instant::now);
+        let end = since + QUIET_WAIT_MAX;
         while Instant::now() < end {
             match timeout(self.quiet, self.events.recv()).await {
                 Ok(Some(())) => {}
@@ -145,22 +154,32 @@ impl Watcher {
         }
     }
 
-    /// Reads the content: changed, and the same a moment later. The second read detects a slow
-    /// writer where there are no events.
+    /// Reads the content: changed, and the same a moment later, unless that never happens. The second
+    /// read detects a slow writer where there are no events.
     async fn stable_content(&mut self) -> Option<ContentHash> {
         let Some(first) = self.look().await else {
             let since = *self.unusable_since.get_or_insert_with(Instant::now);
-            let lasts = since.elapsed() >= UNUSABLE_MAX && self.seen != UNUSABLE;
-            return lasts.then_some(UNUSABLE);
+            let lasts = since.elapsed() >= UNUSABLE_MAX;
+            if lasts {
+                self.restless_since = None;
+            }
+            return (lasts && self.seen != UNUSABLE).then_some(UNUSABLE);
         };
         self.unusable_since = None;
         self.tell_replaced(first.is_nameless);
         if first.hash == self.seen {
+            self.restless_since = None;
             return None;
         }
+        let since = *self.restless_since.get_or_insert_with(Instant::now);
         tokio::time::sleep(self.quiet).await;
         let second = self.look().await?;
-        (first == second).then_some(second.hash)
+        // Somebody may write it again and again: each version is as good as the next one.
+        let is_due = first == second || since.elapsed() >= QUIET_WAIT_MAX;
+        if is_due {
+            self.restless_since = None;
+        }
+        is_due.then_some(second.hash)
     }
 
     /// Reads the file; none if it cannot be read or is empty.
@@ -273,7 +292,7 @@ const WRITER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Time without events before the file is looked at.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Maximum wait for that.
+/// Maximum wait for a file that comes to rest.
 const QUIET_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Maximum wait for a look before the file counts as unreadable.

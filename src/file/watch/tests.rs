@@ -192,3 +192,31 @@ async fn without_events_the_poll_finds_it() {
     watcher.poll = Duration::from_millis(50);
     assert!(sees(&mut watcher, || fs::write(&path, "b").unwrap()).await);
 }
+
+#[tokio::test]
+async fn a_file_that_never_comes_to_rest_is_seen_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.json");
+    fs::write(&path, "0").unwrap();
+    for pause in [50, 250] {
+        let mut watcher = watcher(&path);
+        let began = Instant::now();
+        let writing = async {
+            for round in 0_u64.. {
+                let other = folder.path().join("list.new");
+                fs::write(&other, format!("{pause} {round}")).unwrap();
+                fs::rename(&other, &path).unwrap();
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+        };
+        let seen = timeout(QUIET_WAIT_MAX * 2, watcher.changed());
+        tokio::select! {
+            () = writing => {}
+            seen = seen => assert!(seen.is_ok(), "every {pause} ms"),
+        }
+        assert!(
+            began.elapsed() > QUIET_WAIT_MAX,
+            "not before it had a chance"
+        );
+    }
+}
