@@ -77,7 +77,7 @@ fn text(rollout: &Rollout) -> String {
     let _ = writeln!(out, "  {}", rollout.reason);
     let step = rollout
         .steps
-        .get(rollout.step.wrapping_sub(1))
+        .get(rollout.step.saturating_sub(1))
         .filter(|_| ["running", "holding", "waiting"].contains(&&*rollout.state));
     if let Some(step) = step {
         let (number, count) = (rollout.step, rollout.steps.len());
@@ -85,7 +85,13 @@ fn text(rollout: &Rollout) -> String {
             print::seconds(rollout.lasted_ms),
             print::seconds(step.hold_ms),
         );
-        let _ = writeln!(out, "  step {number} of {count}: {lasted} of {hold}");
+        let place = match (rollout.between, number) {
+            (false, _) => format!("step {number} of {count}"),
+            (true, 0) => format!("before step 1 of {count}"),
+            (true, _) if number == count => format!("after step {number} of {count}"),
+            (true, _) => format!("between step {number} and {} of {count}", number + 1),
+        };
+        let _ = writeln!(out, "  {place}: {lasted} of {hold}");
     }
     let both = &rollout.versions;
     let rows = [row("old", &both.baseline), row("new", &both.candidate)];

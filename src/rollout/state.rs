@@ -246,7 +246,7 @@ impl Live {
         Moved {
             from,
             to: machine.state,
-            step: machine.step + 1,
+            step: machine.reached(),
             share: self.progress.share(rollout),
             reason: machine.reason.clone(),
         }

@@ -16,8 +16,11 @@ pub struct Rollout {
     pub reason: String,
     /// True if a person has paused it.
     pub paused: bool,
-    /// Number of the step, from 1; one more than there are steps: the candidate has all users.
+    /// Number of the step whose share is reached, from 1; one more than there are steps: the candidate has all users.
     pub step: usize,
+    /// True if an edit of the steps has left the share between this step and the next one; `step` is 0 if it is below the first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub between: bool,
     /// Steps of the plan.
     pub steps: Vec<RolloutStep>,
     /// Share of the users that get the candidate, 0 to 1.

@@ -247,7 +247,10 @@ fn rollout(it: &crate::admin::model::Rollout) -> Row {
                 state
             }),
             Cell::percent(it.share, 1.0),
-            Cell::text(format!("{}/{}", it.step, it.steps.len())),
+            Cell::text(match it.between {
+                true => format!("{}+/{}", it.step, it.steps.len()),
+                false => format!("{}/{}", it.step, it.steps.len()),
+            }),
             Cell::text(format!("{} -> {}", old.version, new.version)),
             Cell::text(failed(old)),
             Cell::text(failed(new)),

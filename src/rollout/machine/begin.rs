@@ -1,12 +1,12 @@
 //! The wait before the first step: for the candidate, and for an approval.
 
-use super::{CandidateHealth, Change, Machine, Plan, State};
+use super::{CandidateHealth, Change, Machine, Plan, State, Wait};
 
 impl Machine {
     /// The state as people see it: a rollout that only needs an approval to begin is waiting.
     pub fn shown(&self) -> State {
         match self.state {
-            State::Pending if self.reason == FIRST_APPROVAL => State::Waiting,
+            State::Pending if self.wait == Some(Wait::FirstApproval) => State::Waiting,
             state => state,
         }
     }
@@ -17,14 +17,15 @@ impl Machine {
         health: CandidateHealth,
     ) -> Option<Change> {
         if self.paused || health != CandidateHealth::Healthy {
-            if self.reason == FIRST_APPROVAL {
+            if self.wait.take() == Some(Wait::FirstApproval) {
                 NO_CANDIDATE.clone_into(&mut self.reason);
             }
             return None;
         }
         if plan.approve {
             // Nothing has changed for anybody: it waits before its first step.
-            FIRST_APPROVAL.clone_into(&mut self.reason);
+            "waits for approval of the first step".clone_into(&mut self.reason);
+            self.wait = Some(Wait::FirstApproval);
             return None;
         }
         Some(self.start(plan, "the candidate is healthy"))
@@ -32,4 +33,3 @@ impl Machine {
 }
 
 pub(super) const NO_CANDIDATE: &str = "waits for healthy endpoints of the candidate";
-const FIRST_APPROVAL: &str = "waits for approval of the first step";

@@ -2,6 +2,7 @@
 
 mod begin;
 mod order;
+mod plan;
 
 use std::{fmt, time::Duration};
 
@@ -10,38 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::gate::Verdict;
 use begin::NO_CANDIDATE;
 
-/// Course of a rollout.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// Steps, each with the candidate's share, 0 to 1. After them it has all.
-    pub steps: Vec<Step>,
-    /// Time for which the candidate is watched once it has all, before it is promoted.
-    pub watch: Duration,
-    /// Reaction to a candidate that is worse.
-    pub on_failure: OnFailure,
-    /// True if each raise of the share waits for a person.
-    pub approve: bool,
-}
-
-/// A step of a plan.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    /// Share of the users, 0 to 1.
-    pub share: f64,
-    /// Minimum time.
-    pub hold: Duration,
-}
-
-/// Reaction to a candidate that is worse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// All users go back at once.
-    Rollback,
-    /// The share is halved every [`RETREAT`].
-    Gradual,
-    /// The share stays, and a person decides.
-    Freeze,
-}
+pub use plan::{OnFailure, Plan, Step};
 
 /// State of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +54,19 @@ pub struct Machine {
     pub between: Option<f64>,
     /// Reason of the last change, or of the wait.
     pub reason: String,
+    /// Wait for something else than time and gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+}
+
+/// A wait for something else than time and gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// For a person who approves the first step.
+    FirstApproval,
+    /// For an endpoint of the candidate that can be picked.
+    Candidate,
 }
 
 /// Candidate's endpoints.
@@ -159,6 +142,7 @@ impl Default for Machine {
             retreat: 0.0,
             between: None,
             reason: NO_CANDIDATE.to_owned(),
+            wait: None,
         }
     }
 }
@@ -174,6 +158,12 @@ impl Machine {
                 self.between.unwrap_or_else(|| self.share_of_step(plan))
             }
         }
+    }
+
+    /// Number of the last step whose share is reached, from 1; one more than there are steps: the
+    /// candidate has all. 0: an edit has made the first step larger than the share.
+    pub fn reached(&self) -> usize {
+        self.step + usize::from(self.between.is_none())
     }
 
     /// Returns true if the candidate has all users, and nothing is beside it to compare it with.
@@ -247,20 +237,16 @@ impl Machine {
         }
         if health != CandidateHealth::Healthy {
             // Nobody meets it meanwhile, so this time proves nothing.
-            return self.hold(NOT_MET);
+            let change = self.hold("no endpoint of the candidate can be picked now");
+            self.wait = Some(Wait::Candidate);
+            return change;
         }
-        if self.state == State::Holding && self.reason == NOT_MET {
+        if self.wait == Some(Wait::Candidate) {
             return Some(self.change(State::Running, "the candidate can be picked again"));
         }
         self.lasted = self.lasted.saturating_add(elapsed);
         let alone = self.between.is_none() && self.step >= plan.steps.len();
-        // Between two steps the time of the smaller one holds.
-        let timed = match self.between {
-            Some(_) => plan.steps.get(self.step.saturating_sub(1)),
-            None => plan.steps.get(self.step),
-        };
-        let hold = timed.map_or(plan.watch, |step| step.hold);
-        if self.lasted < hold {
+        if self.lasted < self.minimum(plan) {
             return None;
         }
         if alone {
@@ -274,6 +260,15 @@ impl Machine {
             Verdict::Wait(doubt) => self.hold(&doubt.to_string()),
             Verdict::Worse(_) => None,
         }
+    }
+
+    /// Minimum time at the present share. Between two steps that of the smaller one holds.
+    fn minimum(&self, plan: &Plan) -> Duration {
+        let timed = match self.between {
+            Some(_) => plan.steps.get(self.step.saturating_sub(1)),
+            None => plan.steps.get(self.step),
+        };
+        timed.map_or(plan.watch, |step| step.hold)
     }
 
     /// Stays at the step for this reason.
@@ -359,6 +354,7 @@ impl Machine {
     fn change(&mut self, to: State, reason: &str) -> Change {
         let from = std::mem::replace(&mut self.state, to);
         reason.clone_into(&mut self.reason);
+        self.wait = None;
         Change {
             from,
             to,
@@ -382,7 +378,6 @@ pub const RETREAT: Duration = Duration::from_secs(5);
 const RETREAT_SHARE_MIN: f64 = 0.005;
 /// Shares that differ by less are the same.
 const SAME_SHARE: f64 = 1e-9;
-const NOT_MET: &str = "no endpoint of the candidate can be picked now";
 
 #[cfg(test)]
 mod tests;

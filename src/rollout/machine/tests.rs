@@ -320,3 +320,58 @@ fn a_rollout_that_only_needs_its_first_approval_is_shown_as_waiting() {
     machine.tick(&approved, SECOND, CandidateHealth::Absent, &Verdict::Pass);
     assert_eq!(machine.shown(), State::Pending);
 }
+
+#[test]
+fn an_edited_rollout_is_at_the_step_whose_share_it_has_reached() {
+    let hold = |seconds| Step {
+        share: 0.0,
+        hold: SECOND * seconds,
+    };
+    let steps = |shares: &[(f64, u32)]| Plan {
+        steps: shares
+            .iter()
+            .map(|&(share, seconds)| Step {
+                share,
+                ..hold(seconds)
+            })
+            .collect(),
+        watch: SECOND * 9,
+        ..plan()
+    };
+    // At 10 % by the second of three steps: the step that is reached, and its time.
+    for (edited, reached, minimum) in [
+        (steps(&[(0.05, 7), (0.2, 8)]), 1, 7),
+        (steps(&[(0.2, 8)]), 0, 8),
+        (steps(&[(0.01, 6), (0.05, 7)]), 2, 7),
+        (steps(&[(0.01, 6), (0.1, 5), (0.5, 4)]), 2, 5),
+        (steps(&[]), 0, 9),
+    ] {
+        let mut machine = running(&plan());
+        machine.step = 1;
+        machine.fit(&edited, 0.1);
+        assert_eq!(machine.reached(), reached, "{edited:?}");
+        assert_eq!(machine.minimum(&edited), SECOND * minimum, "{edited:?}");
+        assert_eq!(machine.share(&edited), 0.1);
+    }
+    let mut all = running(&steps(&[]));
+    all.fit(&steps(&[]), 1.0);
+    assert_eq!(all.reached(), 1);
+}
+
+#[test]
+fn a_wait_is_known_by_itself_and_not_by_its_words() {
+    let mut machine = running(&plan());
+    let unsure = CandidateHealth::Unsure;
+    machine.tick(&plan(), SECOND, unsure, &Verdict::Pass);
+    assert_eq!(
+        (machine.state, machine.wait),
+        (State::Holding, Some(Wait::Candidate))
+    );
+    machine.reason = "other words".to_owned();
+    machine.tick(&plan(), SECOND, HEALTHY, &Verdict::Pass);
+    assert_eq!((machine.state, machine.wait), (State::Running, None));
+    // A record of an earlier version has none.
+    let text = serde_json::to_string(&machine).unwrap();
+    assert!(!text.contains("wait"), "{text}");
+    assert_eq!(serde_json::from_str::<Machine>(&text).unwrap(), machine);
+}
