@@ -1,5 +1,7 @@
 //! Fields that the proxy writes itself.
 
+use crate::semantics::hop_by_hop::FRAMING;
+
 /// Returns true for changes of fields that frame a message or belong to a connection; `item` is the
 /// one of a list.
 pub(super) fn is_framing(key: &str, item: &str) -> bool {
@@ -29,13 +31,3 @@ pub(super) fn is_of_no_field(key: &str) -> bool {
 /// The reason why nothing is made of such a line.
 pub(super) const FRAMED: &str =
     "the proxy writes it itself, and upgrades such as WebSocket pass by themselves";
-const FRAMING: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];

@@ -9,7 +9,21 @@ use smallvec::SmallVec;
 
 use super::headers::{AsName, Headers, Known, Names, Value};
 
-/// Treatment of `Upgrade`: kept only if the exchange is about to switch protocols.
+/// Fields that frame a message or belong to a connection: the proxy writes them itself, and they
+/// cannot be configured.
+pub const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Treatment of `Upgrade`: kept only if the exchange is about to switch protocols, or is answered
+/// with 426, which names those that the client must switch to (RFC 9110 section 15.5.22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switching {
     /// No: `Upgrade` is removed.

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::service::Services;
 use crate::{
@@ -25,13 +25,8 @@ pub(super) fn start(services: &mut Services, shared: &Arc<SharedState>, events: 
     services.start("token keys", move |stop| {
         let (shared, events) = (Arc::clone(&shared), Arc::clone(&events));
         async move {
-            let mut looks = interval(LOOK);
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    () = stop.told() => return Ok(()),
-                    _ = looks.tick() => {}
-                }
+            let mut looks = stop.looks(LOOK);
+            while looks.next().await {
                 let snapshot = shared.snapshot();
                 for provider in snapshot.providers() {
                     let (document, provider) = (provider.document(), Arc::clone(provider));
@@ -43,6 +38,7 @@ pub(super) fn start(services: &mut Services, shared: &Arc<SharedState>, events: 
                     follow(&keys, &KEYS, &events, read);
                 }
             }
+            Ok(())
         }
     });
 }

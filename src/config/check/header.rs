@@ -9,6 +9,7 @@ use super::Check;
 use crate::config::schema::{Destination, HeaderChanges, Route};
 use crate::config::setting::Span;
 use crate::config::value::{Name, Piece, Template};
+use crate::semantics::hop_by_hop::FRAMING;
 
 pub(super) fn check(check: &mut Check<'_>, name: &Name, route: &Route) {
     let place = format!("routes.{name}");
@@ -91,15 +92,3 @@ fn check_template(check: &mut Check<'_>, place: &str, template: &Template, span:
         check.error(span, message, "visible ASCII, spaces and tabs on one line");
     }
 }
-
-/// Fields that frame the message or belong to the connection.
-const FRAMING: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];

@@ -20,8 +20,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{MissedTickBehavior, interval};
-
 use self::seat::Seat;
 use super::{
     disk::Disk,
@@ -63,13 +61,8 @@ struct Tools {
 
 async fn follow(shared: Arc<SharedState>, tools: Rc<Tools>, stop: Stop) -> Ended {
     let mut seats: HashMap<PathBuf, Seat> = HashMap::new();
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.told() => return Ok(()),
-            _ = looks.tick() => {}
-        }
+    let mut looks = stop.looks(LOOK);
+    while looks.next().await {
         let wanted = match shared.is_draining() {
             // Who takes over has the listening sockets, which the CA calls.
             true => HashMap::new(),
@@ -83,6 +76,7 @@ async fn follow(shared: Arc<SharedState>, tools: Rc<Tools>, stop: Stop) -> Ended
             seat.look(&certificate, &mut ordering, &tools);
         }
     }
+    Ok(())
 }
 
 /// The certificates that listeners ask for, each once.

@@ -9,7 +9,7 @@ mod memory;
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::service::{Ended, Services, Stop};
 use crate::{
@@ -52,14 +52,11 @@ struct Watch {
 
 impl Watch {
     async fn run(mut self, stop: Stop) -> Ended {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.told() => return Ok(()),
-                _ = looks.tick() => self.look(),
-            }
+        let mut looks = stop.looks(LOOK);
+        while looks.next().await {
+            self.look();
         }
+        Ok(())
     }
 
     fn look(&mut self) {

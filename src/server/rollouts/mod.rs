@@ -16,7 +16,7 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 pub(super) use fleet::Desk;
 pub(super) use kept::{AllKept, kept, restore, take_up};
@@ -88,14 +88,11 @@ struct Shown {
 
 impl Rollouts {
     async fn run(mut self, stop: Stop) -> Ended {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.told() => return Ok(()),
-                _ = looks.tick() => self.look(),
-            }
+        let mut looks = stop.looks(LOOK);
+        while looks.next().await {
+            self.look();
         }
+        Ok(())
     }
 
     fn look(&mut self) {

@@ -69,63 +69,51 @@ impl fmt::Display for Asn {
     }
 }
 
-/// Nothing is known of any address.
-impl Default for CountryTable {
-    fn default() -> Self {
-        Self(AddressMap::new(UNKNOWN))
-    }
+/// Makes a table the content of a file with one field of its records. An empty one knows nothing.
+macro_rules! table {
+    ($table:ident, $field:expr, $kind:literal, $example:literal) => {
+        impl Default for $table {
+            fn default() -> Self {
+                Self(AddressMap::new(UNKNOWN))
+            }
+        }
+
+        impl fmt::Debug for $table {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({} ranges)", stringify!($table), self.0.ranges())
+            }
+        }
+
+        impl FileFormat for $table {
+            const KIND: &'static str = $kind;
+            const EXAMPLE: &'static str = $example;
+            const IS_SECRET: bool = false;
+            const BYTES_MAX: u64 = read::BYTES_MAX;
+            const IS_LARGE: bool = true;
+
+            fn parse(text: &str) -> Result<Self, (usize, Mismatch)> {
+                Self::parse_bytes(text.as_bytes())
+            }
+
+            fn parse_bytes(bytes: &[u8]) -> Result<Self, (usize, Mismatch)> {
+                read::table(bytes, $field).map(Self)
+            }
+        }
+    };
 }
 
-/// Nothing is known of any address.
-impl Default for AsnTable {
-    fn default() -> Self {
-        Self(AddressMap::new(UNKNOWN))
-    }
-}
-
-impl fmt::Debug for CountryTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CountryTable({} ranges)", self.0.ranges())
-    }
-}
-
-impl fmt::Debug for AsnTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AsnTable({} ranges)", self.0.ranges())
-    }
-}
-
-impl FileFormat for CountryTable {
-    const KIND: &'static str = "database of countries (MMDB)";
-    const EXAMPLE: &'static str = "\"GeoLite2-Country.mmdb\"";
-    const IS_SECRET: bool = false;
-    const BYTES_MAX: u64 = read::BYTES_MAX;
-    const IS_LARGE: bool = true;
-
-    fn parse(text: &str) -> Result<Self, (usize, Mismatch)> {
-        Self::parse_bytes(text.as_bytes())
-    }
-
-    fn parse_bytes(bytes: &[u8]) -> Result<Self, (usize, Mismatch)> {
-        read::table(bytes, Field::Country).map(Self)
-    }
-}
-
-impl FileFormat for AsnTable {
-    const KIND: &'static str = "database of autonomous systems (MMDB)";
-    const EXAMPLE: &'static str = "\"GeoLite2-ASN.mmdb\"";
-    const IS_SECRET: bool = false;
-    const BYTES_MAX: u64 = read::BYTES_MAX;
-    const IS_LARGE: bool = true;
-
-    fn parse(text: &str) -> Result<Self, (usize, Mismatch)> {
-        Self::parse_bytes(text.as_bytes())
-    }
-
-    fn parse_bytes(bytes: &[u8]) -> Result<Self, (usize, Mismatch)> {
-        read::table(bytes, Field::Asn).map(Self)
-    }
-}
+table!(
+    CountryTable,
+    Field::Country,
+    "database of countries (MMDB)",
+    "\"GeoLite2-Country.mmdb\""
+);
+table!(
+    AsnTable,
+    Field::Asn,
+    "database of autonomous systems (MMDB)",
+    "\"GeoLite2-ASN.mmdb\""
+);
 
 /// Number of no country and of no autonomous system.
 const UNKNOWN: u32 = 0;
