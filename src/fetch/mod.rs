@@ -12,7 +12,7 @@ mod error;
 pub mod grpc;
 mod tls;
 
-pub use client::{Answer, Ask, Client, Target};
+pub use client::{Answer, Ask, Client, Stream, Target};
 pub use encode::encode;
 pub use error::FetchError;
 pub use tls::SharedTls;

@@ -1,5 +1,7 @@
 //! One origin, its requests and its connection.
 
+mod stream;
+
 use std::{
     future::{Future, poll_fn},
     io,
@@ -10,9 +12,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, response::Parts,
+};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -23,8 +27,10 @@ use super::{FetchError, SharedTls};
 use crate::{
     config::value::{HttpUrl, Secret},
     dial::{self, Plain},
-    tls::{Alpn, ClientSettings, ClientTls},
+    tls::{Alpn, ClientSettings, ClientTls, KeyPair},
 };
+
+pub use stream::Stream;
 
 /// An origin, and what its requests have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +77,8 @@ pub struct Client {
     target: Target,
     /// Read with the first connection, and again after a failed handshake.
     tls: SharedTls,
+    /// Certificate for servers that ask for one.
+    certificate: Option<KeyPair>,
     idle: Option<Connection>,
 }
 
@@ -127,8 +135,16 @@ impl Client {
         Self {
             target,
             tls,
+            certificate: None,
             idle: None,
         }
+    }
+
+    /// Returns the client with a certificate for servers that ask for one.
+    #[must_use]
+    pub fn presenting(mut self, certificate: Option<KeyPair>) -> Self {
+        self.certificate = certificate;
+        self
     }
 
     /// The origin.
@@ -167,6 +183,41 @@ impl Client {
         let mut fresh = self.connect(deadline).await?;
         let answer = fresh.exchange(request, ask.body_max).await?;
         Ok(self.keep(fresh, answer))
+    }
+
+    /// Makes a request and returns the head of the answer, whose body is read as it comes. The
+    /// timeout of the request is for the head alone. Cancel safe, as [`Client::ask`].
+    ///
+    /// # Errors
+    /// The reason why there is no answer; one with an error status is an answer.
+    pub async fn open(&mut self, ask: Ask) -> Result<Stream, FetchError> {
+        let timeout = ask.timeout;
+        let opening = self.open_unbounded(ask, Instant::now() + timeout);
+        let opened = tokio::time::timeout(timeout, Box::pin(opening)).await;
+        opened.unwrap_or(Err(FetchError::Late(timeout)))
+    }
+
+    async fn open_unbounded(&mut self, ask: Ask, deadline: Instant) -> Result<Stream, FetchError> {
+        let request = self.request(&ask)?;
+        if let Some(mut kept) = self.idle.take()
+            && kept.is_ready().await
+        {
+            match kept.begin(request.clone()).await {
+                Ok((head, body)) => return Ok(Stream::new(head, body, kept)),
+                Err(FetchError::CutShort) if ask.method.is_idempotent() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut fresh = self.connect(deadline).await?;
+        let (head, body) = fresh.begin(request).await?;
+        Ok(Stream::new(head, body, fresh))
+    }
+
+    /// Takes the connection of a stream for the next request, if its body was read to the end.
+    pub fn reuse(&mut self, stream: Stream) {
+        if stream.has_ended() && !stream.connection.sender.is_closed() {
+            self.idle = Some(stream.connection);
+        }
     }
 
     /// Keeps a connection for the next request, unless it has ended.
@@ -211,7 +262,7 @@ impl Client {
         let socket: Box<dyn Socket> = if self.target.url.tls {
             let tls = match self.tls.known() {
                 Some(tls) => tls,
-                None => Arc::new(load(&self.target).await?),
+                None => Arc::new(load(&self.target, self.certificate.clone()).await?),
             };
             let session = tls.connect(plain, &address.host(), Alpn::Http1).await;
             self.tls.keep(session.is_ok().then_some(tls));
@@ -245,16 +296,27 @@ impl Connection {
         drive(driver, async { sender.ready().await.is_ok() }).await
     }
 
+    /// Sends a request and waits for the head of the answer.
+    async fn begin(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Parts, Incoming), FetchError> {
+        let Self { sender, driver } = self;
+        let beginning = async {
+            sender.ready().await.map_err(|error| told(&error))?;
+            let response = sender.send_request(request).await;
+            Ok(response.map_err(|error| told(&error))?.into_parts())
+        };
+        drive(driver, beginning).await
+    }
+
     async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
         body_max: usize,
     ) -> Result<Answer, FetchError> {
-        let Self { sender, driver } = self;
-        let exchange = async {
-            sender.ready().await.map_err(|error| told(&error))?;
-            let response = sender.send_request(request).await;
-            let (head, mut body) = response.map_err(|error| told(&error))?.into_parts();
+        let (head, mut body) = self.begin(request).await?;
+        let reading = async {
             let mut whole = BytesMut::new();
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| told(&error))?;
@@ -272,7 +334,13 @@ impl Connection {
                 body: whole.freeze(),
             })
         };
-        drive(driver, exchange).await
+        drive(&mut self.driver, reading).await
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
@@ -292,11 +360,11 @@ async fn drive<T>(driver: &mut Driver, work: impl Future<Output = T>) -> T {
 }
 
 /// Reads the files of the TLS settings.
-async fn load(target: &Target) -> Result<ClientTls, FetchError> {
+async fn load(target: &Target, client: Option<KeyPair>) -> Result<ClientTls, FetchError> {
     let settings = ClientSettings {
         server_name: None,
         ca: target.ca.clone(),
-        client: None,
+        client,
         verify: true,
     };
     let loading = tokio::task::spawn_blocking(|| ClientTls::load(settings)).await;
