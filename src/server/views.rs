@@ -105,7 +105,7 @@ impl<'s> PoolViews<'s> {
                 source: origin.word(&endpoint.label).to_owned(),
                 down: match &endpoint.standing {
                     Standing::Up => None,
-                    Standing::Down(why) => Some(why.to_string()),
+                    Standing::Down(why) | Standing::Leaving(why) => Some(why.to_string()),
                 },
                 absent: absent.contains(&endpoint.label),
                 state: view.state.word().to_owned(),

@@ -31,7 +31,7 @@ impl Condition {
         };
         match &endpoint.standing {
             _ if !view.state.is_enabled() => out(state.into()),
-            Standing::Down(why) => out(format!("down: {why}").into()),
+            Standing::Down(why) | Standing::Leaving(why) => out(format!("down: {why}").into()),
             Standing::Up if endpoint.weight == 0 && view.eligible => out("weight 0".into()),
             Standing::Up if endpoint.weight == 0 => out(format!("{state}, weight 0").into()),
             Standing::Up => Self {

@@ -40,6 +40,9 @@ pub enum Standing {
     Up,
     /// It is not to serve, for this reason in the words of the registry: it is drained.
     Down(Arc<str>),
+    /// It ends, as its registry has announced in these words: it is drained, and that many do so at
+    /// once is no fault of the registry.
+    Leaving(Arc<str>),
 }
 
 impl Endpoint {
@@ -71,7 +74,7 @@ impl Endpoint {
     pub fn share(&self) -> u32 {
         match self.standing {
             Standing::Up => self.weight,
-            Standing::Down(_) => 0,
+            Standing::Down(_) | Standing::Leaving(_) => 0,
         }
     }
 

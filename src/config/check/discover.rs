@@ -21,6 +21,9 @@ pub(super) fn check(check: &mut Check<'_>, place: &str, discover: &Discover) {
         DiscoverSource::ZooKeeper(zookeeper) => {
             super::zookeeper::check(check, &format!("{place}.zookeeper"), zookeeper);
         }
+        DiscoverSource::Kubernetes(kubernetes) => {
+            super::kubernetes::check(check, &format!("{place}.kubernetes"), kubernetes);
+        }
         DiscoverSource::Dns(dns) => check_dns(check, &format!("{place}.dns"), dns),
     }
 }

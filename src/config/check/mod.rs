@@ -15,6 +15,7 @@ mod etcd;
 mod filter;
 mod geo;
 mod header;
+mod kubernetes;
 mod listener;
 mod oidc;
 mod pool;

@@ -38,7 +38,7 @@ fn words(keys: &BTreeMap<String, String>, kind: Option<&str>) -> String {
 }
 
 /// Kinds of sources, and the key that says which one it is.
-const NAMED_BY: [(&str, &str); 7] = [
+const NAMED_BY: [(&str, &str); 8] = [
     ("file", "path"),
     ("http", "url"),
     ("dns", "name"),
@@ -46,4 +46,5 @@ const NAMED_BY: [(&str, &str); 7] = [
     ("etcd", "prefix"),
     ("zookeeper", "path"),
     ("eureka", "app"),
+    ("kubernetes", "service"),
 ];

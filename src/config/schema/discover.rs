@@ -2,10 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::tls::PoolTls;
+use super::tls::{KeyPair, PoolTls};
 use crate::config::{
     setting::{choice, table, words},
-    value::{DnsName, EndpointAddress, HttpUrl, NameServer, Secret, ServerUrl},
+    value::{
+        DnsName, EndpointAddress, HttpUrl, KubernetesName, KubernetesPort, KubernetesServices,
+        NameServer, Secret, ServerUrl,
+    },
 };
 
 table! {
@@ -20,7 +23,6 @@ table! {
         /// The source: exactly one of these.
         pub source: DiscoverSource,
     }
-    later { "kubernetes" }
 }
 
 words! {
@@ -50,6 +52,8 @@ choice! {
         "eureka" => Eureka(DiscoverEureka),
         /// Children of a node in ZooKeeper, one for each endpoint.
         "zookeeper" => ZooKeeper(DiscoverZooKeeper),
+        /// Endpoints of a Service in Kubernetes, by its EndpointSlices, which are watched.
+        "kubernetes" => Kubernetes(Box<DiscoverKubernetes>),
     }
 }
 
@@ -195,6 +199,32 @@ table! {
         /// Secret that is sent as `Authorization: Bearer`.
         pub token: Option<Secret> = None,
         /// File of the authorities that may certify the servers, as PEM; by default the system's.
+        pub ca: Option<PathBuf> = None,
+    }
+}
+
+table! {
+    /// Endpoints of a Service in Kubernetes (1.17 or later), by its EndpointSlices. They are watched: a change comes at once. Without `address` the proxy runs in a pod of the cluster, and takes the API server, token, authorities and namespace that a pod is given; its service account needs the verbs `list` and `watch` on `endpointslices` of the group `discovery.k8s.io`.
+    pub struct DiscoverKubernetes {
+        /// Name of the Service, or a list of at most 16: one Service for each version, for a rollout between them. The version of the endpoints of a Service is that of its label `version_label`; `zone` is that of the node, and the labels are `pod`, `node` and `service`. An endpoint that is not ready is drained, and so is one that is terminating; while none is ready, those that still serve while they terminate are used.
+        pub service: KubernetesServices,
+        /// Namespace of the Service; by default that of the pod.
+        pub namespace: Option<KubernetesName> = None,
+        /// Port of the endpoints, where the Service has several: its name in the Service, or the number that the pods listen on (`targetPort`). Ports of UDP and SCTP are passed over.
+        pub port: Option<KubernetesPort> = None,
+        /// Families of the addresses that are used. With `"any"`, a pod that has addresses of both is one endpoint, at its IPv4 address.
+        pub family: DnsFamily = DnsFamily::Any,
+        /// Label of the Service that gives the version of its endpoints, if its value is a semantic version, such as `1.4.2` or `v1.4.2`.
+        pub version_label: String = "app.kubernetes.io/version".to_owned(),
+        /// URL of the API server, where the proxy is outside of the cluster, or in another one: `https`, or `http` to `kubectl proxy`. By default `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT` of the environment.
+        pub address: Option<HttpUrl> = None,
+        /// Folder with the files `token`, `ca.crt` and `namespace` of a service account. The token is read again for each request, so that it may be renewed at any time. By default `/var/run/secrets/kubernetes.io/serviceaccount`; with `address` none, since the token of one cluster is not for the other.
+        pub account: Option<PathBuf> = None,
+        /// Token instead of that of `account`.
+        pub token: Option<Secret> = None,
+        /// Certificate to show to the API server, instead of a token.
+        pub client: Option<KeyPair> = None,
+        /// File of the authorities that may certify the API server, as PEM; by default `ca.crt` of `account`, without one the system's.
         pub ca: Option<PathBuf> = None,
     }
 }

@@ -61,7 +61,8 @@ pub use cors::Cors;
 pub use defaults::{Defaults, Preset};
 pub use discover::{
     AbsentEndpoint, Discover, DiscoverConsul, DiscoverDns, DiscoverEtcd, DiscoverEureka,
-    DiscoverFile, DiscoverHttp, DiscoverSource, DiscoverZooKeeper, DnsFamily, DnsTtl, DnsType,
+    DiscoverFile, DiscoverHttp, DiscoverKubernetes, DiscoverSource, DiscoverZooKeeper, DnsFamily,
+    DnsTtl, DnsType,
 };
 pub use endpoint::Endpoint;
 pub use error_page::{ErrorPage, ErrorPages, PagesOf};

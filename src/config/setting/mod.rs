@@ -14,6 +14,7 @@ pub(crate) mod elsewhere;
 mod form;
 mod geo;
 mod hidden;
+mod kubernetes;
 mod quantities;
 mod read_file;
 mod reader;

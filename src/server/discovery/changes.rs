@@ -68,7 +68,7 @@ fn difference(old: &Endpoint, new: &Endpoint) -> String {
     );
     let standing = |it: &Endpoint| match &it.standing {
         Standing::Up => "up".to_owned(),
-        Standing::Down(why) => format!("down ({why})"),
+        Standing::Down(why) | Standing::Leaving(why) => format!("down ({why})"),
     };
     note("registry", &standing(old), &standing(new));
     if old.labels != new.labels {

@@ -126,7 +126,7 @@ impl KeptList {
             host: it.host.as_deref().map(str::to_owned),
             down: match &it.standing {
                 Standing::Up => None,
-                Standing::Down(why) => Some(why.to_string()),
+                Standing::Down(why) | Standing::Leaving(why) => Some(why.to_string()),
             },
         });
         Self {

@@ -192,6 +192,9 @@ fn source_spec(written: &schema::Discover) -> SourceSpec {
             login: written.user.clone().zip(written.password.clone()),
         }),
         schema::DiscoverSource::Dns(dns) => SourceSpec::Dns(Arc::new(super::discover::dns(dns))),
+        schema::DiscoverSource::Kubernetes(written) => {
+            SourceSpec::Kubernetes(Arc::new(super::discover::kubernetes(written)))
+        }
         schema::DiscoverSource::Consul(consul) => consul_source(consul),
         schema::DiscoverSource::Eureka(eureka) => {
             let target = |url: &HttpUrl| Target {

@@ -29,6 +29,7 @@ mod file;
 mod fixed;
 mod held;
 mod http;
+mod kubernetes;
 mod list;
 mod reconnect;
 mod removal;
@@ -49,6 +50,7 @@ pub use file::{File, read};
 pub use fixed::Fixed;
 pub use held::HeldEndpoints;
 pub use http::{Http, HttpSource};
+pub use kubernetes::{Kubernetes, KubernetesSource};
 pub use list::{ENDPOINTS_MAX, Format, ListFault, parse};
 pub use reconnect::Reconnect;
 use usable::Usable;
@@ -111,6 +113,8 @@ pub enum SourceSpec {
     Eureka(EurekaSource),
     /// Children of a node in ZooKeeper.
     ZooKeeper(ZooKeeperSpec),
+    /// Endpoints of Services in Kubernetes.
+    Kubernetes(Arc<KubernetesSource>),
 }
 
 impl SourceSpec {
@@ -124,6 +128,7 @@ impl SourceSpec {
             Self::Consul(_) => "consul",
             Self::Eureka(_) => "eureka",
             Self::ZooKeeper(_) => "zookeeper",
+            Self::Kubernetes(_) => "kubernetes",
         }
     }
 
@@ -146,6 +151,7 @@ impl SourceSpec {
             Self::Consul(settings) => Box::new(Usable(Consul::new(settings.clone()))),
             Self::Eureka(settings) => Box::new(Usable(Eureka::new(settings.clone()))),
             Self::ZooKeeper(spec) => Box::new(Usable(ZooKeeper::new(spec))),
+            Self::Kubernetes(spec) => Box::new(Usable(Kubernetes::new(Arc::clone(spec)))),
         }
     }
 
@@ -162,7 +168,8 @@ impl SourceSpec {
             | Self::Http(_)
             | Self::Eureka(_)
             | Self::Consul(_)
-            | Self::ZooKeeper(_) => None,
+            | Self::ZooKeeper(_)
+            | Self::Kubernetes(_) => None,
         }
     }
 }
@@ -177,6 +184,7 @@ impl fmt::Display for SourceSpec {
             Self::Consul(settings) => settings.fmt(f),
             Self::Eureka(settings) => settings.fmt(f),
             Self::ZooKeeper(spec) => spec.fmt(f),
+            Self::Kubernetes(settings) => settings.fmt(f),
         }
     }
 }

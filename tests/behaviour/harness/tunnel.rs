@@ -54,6 +54,21 @@ impl Tunnel {
         Self::from_tls_by_protocol(to, to, config).await
     }
 
+    /// Connects TLS clients of this address to a plain server at `to`.
+    pub(crate) async fn from_tls_at(at: SocketAddr, to: SocketAddr, config: ServerConfig) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::start_at(at, move |stream, counts| {
+            let acceptor = acceptor.clone();
+            async move {
+                let mut secured = acceptor.accept(stream).await?;
+                counts.sessions.fetch_add(1, Ordering::Relaxed);
+                let mut plain = TcpStream::connect(to).await?;
+                copy_bidirectional(&mut secured, &mut plain).await
+            }
+        })
+        .await
+    }
+
     /// Connects TLS clients to one of two plain servers, by the negotiated protocol.
     pub(crate) async fn from_tls_by_protocol(
         http1: SocketAddr,
@@ -111,7 +126,17 @@ impl Tunnel {
     where
         F: Future<Output = io::Result<(u64, u64)>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), serve).await
+    }
+
+    async fn start_at<F>(
+        at: SocketAddr,
+        serve: impl Fn(TcpStream, Arc<Counts>) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = io::Result<(u64, u64)>> + Send + 'static,
+    {
+        let listener = TcpListener::bind(at).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let counts = Arc::new(Counts::default());
         let counted = Arc::clone(&counts);

@@ -230,7 +230,7 @@ mod tests {
             let zone = it.zone.as_deref().unwrap_or("-");
             let standing = match &it.standing {
                 Standing::Up => "up",
-                Standing::Down(why) => why,
+                Standing::Down(why) | Standing::Leaving(why) => why,
             };
             format!("{} {} {version} {zone} {standing}", it.label, it.weight)
         });

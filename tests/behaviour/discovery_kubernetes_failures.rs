@@ -1,0 +1,161 @@
+//! Faults between the proxy and the API server of Kubernetes: tokens, rights, authorities,
+//! misspelt names, and a server that is away.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::json;
+use tokio::task::spawn_blocking;
+
+use crate::discovery::{Load, addresses, becomes, pool};
+use crate::discovery_kubernetes::{ORDERS, is_watched, is_well, prepared, ready, says, started};
+use crate::harness::{Backend, Issued, Kubernetes, command, eventually, identity};
+
+#[tokio::test]
+async fn a_token_may_be_replaced_at_any_time_and_a_refusal_says_what_is_missing() {
+    let one = Backend::start(identity("one")).await;
+    let two = one.start_beside(2, identity("two")).await;
+    let server = Kubernetes::start().await;
+    server.put("a", &[(&one, ready())]);
+    let proxy = started(&server, &[("one", &one), ("two", &two)], ORDERS).await;
+    becomes(&proxy, &[&one]).await;
+    let load = Load::start(&proxy, 1).await;
+    // The kubelet writes another one; the server takes both for a while, then the new one alone.
+    server.write_account(proxy.folder(), "second");
+    server.accept_token("second");
+    is_watched(&server).await;
+    server.end_watches();
+    server.put("a", &[(&one, ready()), (&two, ready())]);
+    becomes(&proxy, &[&one, &two]).await;
+    let last = server.seen().pop().expect("a request");
+    assert_eq!(last.field("authorization"), "Bearer second");
+    // One that is not renewed in time.
+    server.accept_token("third");
+    server.cut();
+    says(&proxy, "401 Unauthorized: the token in ").await;
+    says(
+        &proxy,
+        "/account/token is not accepted: it has expired, or is of another cluster",
+    )
+    .await;
+    let ready_now = proxy.admin("GET", "/ready", "").await.expect("an answer");
+    assert_eq!(ready_now.status, 200);
+    assert!(ready_now.text().contains("401"), "{}", ready_now.text());
+    load.goes_on(20).await;
+    fs::remove_file(proxy.folder().join("account/token")).unwrap();
+    says(&proxy, "the token of the service account cannot be read").await;
+    server.write_account(proxy.folder(), "third");
+    is_well(&proxy).await;
+    for verb in ["list", "watch"] {
+        server.forbid(verb, true);
+        server.cut();
+        let what = format!(
+            "cannot {verb} resource \"endpointslices\" in API group \"discovery.k8s.io\" in the namespace \"shop\""
+        );
+        says(&proxy, &what).await;
+        says(
+            &proxy,
+            "a Role needs the verbs list and watch on endpointslices",
+        )
+        .await;
+        assert_eq!(addresses(&proxy).await.len(), 2);
+        server.forbid(verb, false);
+        is_well(&proxy).await;
+    }
+    load.end().await;
+    assert!(!proxy.log().contains("Bearer"));
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_exist_is_told_from_one_without_endpoints() {
+    let one = Backend::start(identity("one")).await;
+    let server = Kubernetes::start().await;
+    let keys = r#", service = "oders", address = "https://$kubernetes""#;
+    let settings = prepared(&server, &[("one", &one)], keys);
+    let proxy = settings
+        .address("kubernetes", server.address())
+        .start()
+        .await;
+    says(&proxy, "there is no Service oders in the namespace shop").await;
+    assert_eq!(proxy.get("/").await.status, 503);
+    let folder = proxy.folder().to_owned();
+    let checking = spawn_blocking(move || command(&folder, &["check", "proxy.toml"]));
+    let (_, told) = checking.await.expect("it ends");
+    assert!(told.contains("there is no Service oders"), "{told}");
+    server.has_service("oders", true);
+    server.put_of("oders", "oders-a", &[(&one, ready())], &json!({}));
+    becomes(&proxy, &[&one]).await;
+    is_well(&proxy).await;
+    assert_eq!(proxy.get("/").await.text(), "one");
+    // Removed with its slices: it is held as any sudden loss, and then believed.
+    server.has_service("oders", false);
+    server.remove("oders-a");
+    proxy
+        .log_says("there is no Service oders in the namespace shop")
+        .await;
+    becomes(&proxy, &[]).await;
+    is_well(&proxy).await;
+    proxy.finish().await;
+    // There, and without endpoints: an empty list. So it is where nobody may look.
+    for is_forbidden in [false, true] {
+        server.forbid("get", is_forbidden);
+        let proxy = started(&server, &[], ORDERS).await;
+        is_watched(&server).await;
+        is_well(&proxy).await;
+        assert!(addresses(&proxy).await.is_empty());
+        proxy.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_costs_no_request_also_over_a_restart() {
+    let one = Backend::start(identity("one")).await;
+    let two = one.start_beside(2, identity("two")).await;
+    let mut server = Kubernetes::start().await;
+    server.put("a", &[(&one, ready())]);
+    let mut proxy = started(&server, &[("one", &one), ("two", &two)], ORDERS).await;
+    becomes(&proxy, &[&one]).await;
+    let state = proxy.folder().join("state");
+    eventually("the list is kept", || async {
+        let mut files = fs::read_dir(&state).ok()?;
+        files
+            .any(|it| it.is_ok_and(|it| it.file_name().to_string_lossy().ends_with(".json")))
+            .then_some(())
+    })
+    .await;
+    let load = Load::start(&proxy, 1).await;
+    server.kill().await;
+    says(&proxy, "connection refused").await;
+    load.goes_on(50).await;
+    load.end().await;
+    proxy.signal(Signal::TERM);
+    proxy.exited().await;
+    proxy.start_again().await;
+    assert_eq!(proxy.get("/").await.text(), "one");
+    assert!(pool(&proxy).await["discovery"]["restored"].is_string());
+    server.put("a", &[(&one, ready()), (&two, ready())]);
+    server.up().await;
+    becomes(&proxy, &[&one, &two]).await;
+    is_well(&proxy).await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_server_of_another_authority_is_refused_and_its_file_is_named() {
+    let one = Backend::start(identity("one")).await;
+    let server = Kubernetes::start().await;
+    server.put("a", &[(&one, ready())]);
+    let settings = prepared(&server, &[("one", &one)], ORDERS);
+    let ca = settings.folder().join("account/ca.crt");
+    let right = fs::read_to_string(&ca).unwrap();
+    fs::write(&ca, Issued::by_itself("other", &[]).chain).unwrap();
+    let proxy = settings.start().await;
+    says(&proxy, "the authorities are those of ").await;
+    says(&proxy, "/account/ca.crt").await;
+    assert_eq!(server.seen().len(), 0, "it was not shown the token");
+    // The authorities were renewed: they are read again.
+    fs::write(&ca, right).unwrap();
+    becomes(&proxy, &[&one]).await;
+    proxy.finish().await;
+}
