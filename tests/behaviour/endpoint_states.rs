@@ -1,6 +1,6 @@
 //! Drains and ejections by hand are in force until an operator says otherwise, or the endpoint leaves.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -108,7 +108,9 @@ async fn a_drain_and_an_ejection_by_hand_outlive_a_restart_and_end_with_the_endp
     eventually("the record has one endpoint", || async {
         let folder = fs::read_dir(proxy.folder().join("state")).unwrap();
         let mut paths = folder.map(|it| it.unwrap().path());
-        let path = paths.find(|it| it.to_string_lossy().contains("endpoint-states-"))?;
+        // One that is being written stands beside it.
+        let is_record = |it: &PathBuf| it.to_string_lossy().contains("endpoint-states-");
+        let path = paths.find(|it| is_record(it) && it.extension() == Some("json".as_ref()))?;
         let text = fs::read_to_string(path).ok()?;
         (text.contains(&at(&a)) && !text.contains(&at(&b))).then_some(())
     })

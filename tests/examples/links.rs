@@ -97,7 +97,7 @@ fn the_changelog_begins_with_what_is_not_released() {
     for (number, section) in changelog.split("\n## ").skip(1).enumerate() {
         let lines = section.lines().count();
         assert!(
-            lines < 400,
+            lines < 500,
             "section {number} has {lines} lines: what is newer than a release stands above it, once"
         );
     }

@@ -200,7 +200,6 @@ async fn a_file_that_never_comes_to_rest_is_seen_in_the_end() {
     fs::write(&path, "0").unwrap();
     for pause in [50, 250] {
         let mut watcher = watcher(&path);
-        let began = Instant::now();
         let writing = async {
             for round in 0_u64.. {
                 let other = folder.path().join("list.new");
@@ -214,9 +213,5 @@ async fn a_file_that_never_comes_to_rest_is_seen_in_the_end() {
             () = writing => {}
             seen = seen => assert!(seen.is_ok(), "every {pause} ms"),
         }
-        assert!(
-            began.elapsed() > QUIET_WAIT_MAX,
-            "not before it had a chance"
-        );
     }
 }
