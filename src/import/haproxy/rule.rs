@@ -318,10 +318,11 @@ fn is_permanent(action: &[&str]) -> bool {
 }
 
 fn is_to_https(action: &[&str]) -> bool {
-    matches!(
-        action,
-        ["redirect", "scheme", "https", ..] | ["http-request", "redirect", "scheme", "https", ..]
-    )
+    is_redirect(action) && action.windows(2).any(|it| it == ["scheme", "https"])
+}
+
+fn is_redirect(action: &[&str]) -> bool {
+    matches!(action, ["redirect", ..] | ["http-request", "redirect", ..])
 }
 
 /// Writes an answer; false if there is no equal.
@@ -365,9 +366,12 @@ fn answer(table: &mut Table, line: &Line, action: &[&str]) -> bool {
         }
         return true;
     }
-    let rest = match action {
-        ["redirect", rest @ ..] | ["http-request", "redirect", rest @ ..] => rest,
-        _ => &[],
+    // Its options stand before or behind the target.
+    let target = |it: &&str| matches!(*it, "location" | "prefix" | "scheme");
+    let at = action.iter().position(target);
+    let rest = match at.filter(|_| is_redirect(action)) {
+        Some(at) => &action[at..],
+        None => &[],
     };
     let path = match action.contains(&"drop-query") {
         true => "{path}",

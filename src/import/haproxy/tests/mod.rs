@@ -275,3 +275,22 @@ fn a_frontend_that_only_redirects_is_a_route() {
     );
     assert!(!text.contains("headers_request.remove"), "{text}");
 }
+
+#[test]
+fn options_of_a_redirect_stand_anywhere() {
+    let text = front(
+        " http-request redirect code 301 location https://new.example%[path] if { hdr(host) old.example }\n redirect code 302 prefix /b if { path /a }",
+    );
+    has(
+        &text,
+        &[
+            "hosts = [\"old.example\"]",
+            "redirect.to = \"https://new.example{path}\"",
+            "redirect.status = 301",
+            "redirect.to = \"/b{path}{query}\"",
+            "redirect.status = 302",
+        ],
+    );
+    let text = front(" redirect code 301 scheme https if !{ ssl_fc }");
+    has(&text, &["https_only = true"]);
+}
