@@ -1,4 +1,4 @@
-//! What the lines of a block have in common.
+//! Common parts of the lines of a block.
 
 use super::{
     guard::{gates, of_handler},

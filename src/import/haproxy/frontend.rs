@@ -4,7 +4,7 @@ use super::{
     Line, Section, Translator,
     condition::{All, write},
     duration,
-    kind::Kind,
+    kind::{Kind, changed},
     rule::{refusal, split},
     words::{Secure, change, is_known},
 };
@@ -376,26 +376,5 @@ impl<'a> Translator<'a> {
             }
         }
         self.made.leave(table);
-    }
-}
-
-/// Returns what to do about a change of requests that has no equal.
-fn changed(line: &Line) -> &'static str {
-    match line.words.get(1).map_or("", |it| &**it) {
-        "allow" => {
-            "the rules behind it are not asked for these requests: a route with the condition, without what keeps the others out"
-        }
-        it if it.starts_with("track-sc") || it.starts_with("sc-") => {
-            "rate_limit = { key = \"client_ip\", rate = \"10/s\" } of the route counts"
-        }
-        "capture" => "fields of [access_log]",
-        "set-path" | "replace-path" | "set-uri" | "replace-uri" | "set-pathq" | "replace-pathq" => {
-            "rewrite = { path_regex = { match = \"…\", to = \"…\" } } of the route"
-        }
-        it if it.starts_with("set-var") => {
-            "there are no variables: write the value where it is used, or a route for each case"
-        }
-        "cache-use" => "cache = { max_size = \"…\" } of the route",
-        _ => "a route with the condition and this change",
     }
 }

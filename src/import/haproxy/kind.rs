@@ -124,6 +124,27 @@ impl Section {
 
 /// The word of a line such as `.if` whose lines keep nobody out.
 pub(super) const CONDITION: &str = ".";
+/// Returns what to do about a change of requests that has no equal.
+pub(super) fn changed(line: &Line) -> &'static str {
+    match line.words.get(1).map_or("", |it| &**it) {
+        "allow" => {
+            "the rules behind it are not asked for these requests: a route with the condition, without what keeps the others out"
+        }
+        it if it.starts_with("track-sc") || it.starts_with("sc-") => {
+            "rate_limit = { key = \"client_ip\", rate = \"10/s\" } of the route counts"
+        }
+        "capture" => "fields of [access_log]",
+        "set-path" | "replace-path" | "set-uri" | "replace-uri" | "set-pathq" | "replace-pathq" => {
+            "rewrite = { path_regex = { match = \"…\", to = \"…\" } } of the route"
+        }
+        it if it.starts_with("set-var") => {
+            "there are no variables: write the value where it is used, or a route for each case"
+        }
+        "cache-use" => "cache = { max_size = \"…\" } of the route",
+        _ => "a route with the condition and this change",
+    }
+}
+
 /// Beginnings of actions of `http-request` and `tcp-request` that keep nobody out.
 const HARMLESS_ACTIONS: [&str; 22] = [
     "accept",
