@@ -74,8 +74,9 @@ fn tell(connection: &Connection, listener: &Arc<str>, error: &io::Error) {
         return;
     };
     if let Some(passed_over) = TOLD.due((Arc::clone(listener), cause), Instant::now()) {
+        let why = tls::revocation_fault(error);
         tracing::warn!(
-            %listener, client = %connection.peer(), %error, passed_over,
+            %listener, client = %connection.peer(), %error, why, passed_over,
             "TLS handshake with a client failed"
         );
     }

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use super::{
     disk::{Disk, DiskError},
-    expiry::{Expiries, Subject},
+    expiry::{Dated, Expiries, Subject},
     named_files::RESTLESS_MAX,
     service::{Ended, Services, Stop},
 };
@@ -34,7 +34,7 @@ use crate::{
         events::Events,
         metrics::{ControlMetrics, SharedGauge, names},
     },
-    tls::{Certificate, ClientTls, Renewal, ServerTls, Stamps, TicketKeys},
+    tls::{Certificate, ClientTls, Renewal, RevocationLists, ServerTls, Stamps, TicketKeys},
     worker::SharedState,
 };
 
@@ -144,11 +144,12 @@ impl Watch {
         self.show(snapshot);
         let subjects = all.iter().flat_map(|(owner, held)| {
             let (kind, name) = owner.words();
-            let certificates = held.certificates().into_iter();
-            certificates.map(move |certificate| Subject {
+            let certificates = held.certificates().into_iter().map(Dated::Certificate);
+            let lists = held.revocation_lists().map(Dated::Revocations);
+            certificates.chain(lists).map(move |content| Subject {
                 kind,
                 name: name.to_owned(),
-                certificate,
+                content,
             })
         });
         self.expiries.tell(subjects, SystemTime::now(), events);
@@ -273,6 +274,13 @@ impl Held {
         match self {
             Self::Server(tls) => tls.certificates(),
             Self::Client(tls) => tls.certificate().into_iter().collect(),
+        }
+    }
+
+    fn revocation_lists(&self) -> Option<Arc<RevocationLists>> {
+        match self {
+            Self::Server(tls) => tls.revocation_lists(),
+            Self::Client(_) => None,
         }
     }
 

@@ -1,27 +1,38 @@
-//! Warnings about certificates that expire soon or have expired: in log and event, when it is
-//! noticed and every day.
+//! Warnings about certificates that expire soon or have expired, and about revocation lists whose
+//! successor is overdue: in log and event, when it is noticed and every day.
 //!
 //! Owns the times of the warnings; whether one is due is a function of these, the certificates and
 //! the clock.
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::json;
 
-use crate::{telemetry::events::Events, tls::Certificate};
+use crate::{
+    telemetry::events::Events,
+    tls::{Certificate, RevocationLists},
+};
 
-/// A certificate in use, and its owner.
+/// Content of a file that is valid for a time.
+#[derive(Clone)]
+pub(super) enum Dated {
+    Certificate(Arc<Certificate>),
+    Revocations(Arc<RevocationLists>),
+}
+
+/// A certificate or revocation list in use, and its owner.
+#[derive(Clone)]
 pub(super) struct Subject {
     /// `listener` or `pool`.
     pub(super) kind: &'static str,
     /// Its name.
     pub(super) name: String,
-    pub(super) certificate: Arc<Certificate>,
+    pub(super) content: Dated,
 }
 
 /// Messages logged about the certificates in use.
@@ -35,11 +46,11 @@ pub(super) struct Expiries {
 struct Key {
     kind: &'static str,
     name: String,
-    chain: PathBuf,
+    file: PathBuf,
     state: State,
 }
 
-/// State of a certificate.
+/// State of a certificate or revocation list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     /// It expires at this time, in seconds of Unix time.
@@ -48,6 +59,8 @@ enum State {
     Expired(i64),
     /// The OCSP response stapled to it is no longer sent.
     StapleOver,
+    /// The successor of the list was due at this time.
+    SuccessorDue(i64),
 }
 
 impl Expiries {
@@ -71,25 +84,18 @@ impl Expiries {
         let mut held = HashMap::new();
         let mut due = Vec::new();
         for subject in subjects {
-            for state in states(&subject.certificate, now) {
+            for state in states(&subject.content, now) {
                 let key = Key {
                     kind: subject.kind,
                     name: subject.name.clone(),
-                    chain: subject.certificate.files.chain.clone(),
+                    file: subject.content.file().to_owned(),
                     state,
                 };
                 let last = self.told.get(&key).copied();
                 let recent = last.filter(|last| now < *last + AGAIN);
                 held.insert(key, recent.unwrap_or(now));
                 if recent.is_none() {
-                    let (kind, name) = (subject.kind, subject.name.clone());
-                    let certificate = Arc::clone(&subject.certificate);
-                    let subject = Subject {
-                        kind,
-                        name,
-                        certificate,
-                    };
-                    due.push((subject, state));
+                    due.push((subject.clone(), state));
                 }
             }
         }
@@ -99,7 +105,27 @@ impl Expiries {
     }
 }
 
-fn states(certificate: &Certificate, now: SystemTime) -> impl Iterator<Item = State> + use<> {
+impl Dated {
+    fn file(&self) -> &Path {
+        match self {
+            Self::Certificate(certificate) => &certificate.files.chain,
+            Self::Revocations(lists) => &lists.path,
+        }
+    }
+}
+
+fn states(content: &Dated, now: SystemTime) -> impl Iterator<Item = State> + use<> {
+    let [first, second] = match content {
+        Dated::Certificate(certificate) => states_of(certificate, now),
+        Dated::Revocations(lists) => {
+            let due = lists.overdue(now).and(lists.next_update);
+            [due.map(State::SuccessorDue), None]
+        }
+    };
+    first.into_iter().chain(second)
+}
+
+fn states_of(certificate: &Certificate, now: SystemTime) -> [Option<State>; 2] {
     let expires = certificate.expires;
     let at = instant(expires);
     let certificate_state = if at < now {
@@ -110,7 +136,7 @@ fn states(certificate: &Certificate, now: SystemTime) -> impl Iterator<Item = St
         None
     };
     let staple = certificate.staple_overdue(now).map(|_| State::StapleOver);
-    certificate_state.into_iter().chain(staple)
+    [certificate_state, staple]
 }
 
 /// Returns the time before the end from which warnings are logged: not for most of a short life.
@@ -124,9 +150,9 @@ fn tell(subject: &Subject, state: State, now: SystemTime, events: &Events) {
     let Subject {
         kind,
         name,
-        certificate,
+        content,
     } = subject;
-    let chain = certificate.files.chain.display();
+    let chain = content.file().display();
     let mut what = json!({ "of": kind, "name": name, "certificate": chain.to_string() });
     match state {
         State::Soon(expires) => {
@@ -149,14 +175,26 @@ fn tell(subject: &Subject, state: State, now: SystemTime, events: &Events) {
             what["expires"] = expires.into();
         }
         State::StapleOver => {
-            let reason = certificate.staple_overdue(now);
-            let reason = reason.map_or_else(String::new, |fault| fault.to_string());
+            let reason = match content {
+                Dated::Certificate(it) => it.staple_overdue(now).map(|fault| fault.to_string()),
+                Dated::Revocations(_) => None,
+            };
+            let reason = reason.unwrap_or_default();
             tracing::warn!(
                 of = kind, name, certificate = %chain, reason,
                 "nothing is stapled to a certificate until its OCSP response is renewed"
             );
             what["state"] = "not_stapled".into();
             what["reason"] = reason.into();
+        }
+        State::SuccessorDue(due) => {
+            let due = humantime::format_rfc3339_seconds(instant(due)).to_string();
+            tracing::warn!(
+                of = kind, name, file = %chain, due,
+                "a newer revocation list is overdue; what was revoked since is not known"
+            );
+            what = json!({ "of": kind, "name": name, "revocation_list": chain.to_string(),
+                "state": "overdue", "due": due });
         }
     }
     events.publish("certificate_expiry", "proxy", what);
@@ -177,7 +215,7 @@ mod tests {
     use super::*;
     use crate::tls::KeyPair;
 
-    fn subject(folder: &std::path::Path) -> Subject {
+    fn subject(folder: &Path) -> Subject {
         let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
         let files = KeyPair {
             chain: folder.join("a.pem"),
@@ -189,7 +227,14 @@ mod tests {
         Subject {
             kind: "listener",
             name: "web".into(),
-            certificate: Arc::new(Certificate::load(&files).unwrap()),
+            content: Dated::Certificate(Arc::new(Certificate::load(&files).unwrap())),
+        }
+    }
+
+    fn end(subject: &Subject) -> i64 {
+        match &subject.content {
+            Dated::Certificate(certificate) => certificate.expires,
+            Dated::Revocations(_) => unreachable!("a certificate"),
         }
     }
 
@@ -197,18 +242,13 @@ mod tests {
     fn it_is_told_from_two_weeks_before_the_end_once_a_day() {
         let folder = tempfile::tempdir().unwrap();
         let mut expiries = Expiries::default();
-        let expires = instant(subject(folder.path()).certificate.expires);
         let one = subject(folder.path());
+        let end = end(&one);
+        let expires = instant(end);
         let mut look = |now| {
-            let subject = Subject {
-                kind: one.kind,
-                name: one.name.clone(),
-                certificate: Arc::clone(&one.certificate),
-            };
-            let due = expiries.due(std::iter::once(subject), now);
+            let due = expiries.due(std::iter::once(one.clone()), now);
             due.into_iter().map(|(_, state)| state).collect::<Vec<_>>()
         };
-        let end = one.certificate.expires;
         assert!(look(expires - SOON - Duration::from_secs(1)).is_empty());
         let first = expires - SOON + Duration::from_secs(1);
         assert_eq!(look(first), [State::Soon(end)]);
@@ -226,7 +266,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut expiries = Expiries::default();
         let old = subject(folder.path());
-        let soon = instant(old.certificate.expires) - DAY;
+        let soon = instant(end(&old)) - DAY;
         assert_eq!(expiries.due(std::iter::once(old), soon).len(), 1);
         assert!(expiries.due(std::iter::empty(), soon).is_empty());
         let back = subject(folder.path());

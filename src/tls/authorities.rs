@@ -15,14 +15,14 @@ use rustls::{
         verify_server_name,
     },
     server::{
-        ParsedCertificate, WebPkiClientVerifier,
+        ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{TlsFault, pem, provider};
+use super::{RevocationLists, TlsFault, pem, provider};
 
 /// Content of a file of certificate authorities.
 #[derive(Debug)]
@@ -71,11 +71,13 @@ impl Authorities {
     }
 
     /// Makes the verifier of clients; without `required` a client without a certificate is accepted
-    /// too.
+    /// too. With `revoked`, each certificate of a chain must be of an authority that has a list
+    /// there, and must not be in it.
     pub(super) fn of_clients(
         &self,
         path: &Path,
         required: bool,
+        revoked: Option<&Arc<RevocationLists>>,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsFault> {
         let roots = Arc::clone(&self.roots);
         let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
@@ -85,9 +87,17 @@ impl Authorities {
         if !self.are_announced() {
             builder = builder.clear_root_hint_subjects();
         }
+        if let Some(revoked) = revoked {
+            builder = builder.with_crls(revoked.lists());
+        }
         let verifier = builder.build();
+        let of_file = |error: VerifierBuilderError| match (&error, revoked) {
+            (VerifierBuilderError::InvalidCrl(_), Some(lists)) => malformed(&lists.path, &error),
+            _ => malformed(path, &error),
+        };
         Ok(Arc::new(OfClients {
-            chains: verifier.map_err(|error| malformed(path, &error))?,
+            chains: verifier.map_err(of_file)?,
+            revoked: revoked.map(Arc::clone),
             exact: Arc::clone(&self.certificates),
         }))
     }
@@ -146,6 +156,7 @@ impl ServerCertVerifier for OfServers {
 #[derive(Debug)]
 struct OfClients {
     chains: Arc<dyn ClientCertVerifier>,
+    revoked: Option<Arc<RevocationLists>>,
     exact: Arc<[CertificateDer<'static>]>,
 }
 
@@ -172,6 +183,10 @@ impl ClientCertVerifier for OfClients {
         let verified = chains.verify_client_cert(end_entity, intermediates, now);
         if verified.is_ok() || !self.exact.contains(end_entity) {
             return verified;
+        }
+        let revoked = self.revoked.as_ref();
+        if revoked.is_some_and(|lists| lists.name(end_entity)) {
+            return Err(CertificateError::Revoked.into());
         }
         check_time(end_entity, now)?;
         Ok(ClientCertVerified::assertion())
@@ -275,7 +290,7 @@ mod tests {
             "its time is over"
         );
 
-        let clients = authorities.of_clients(path, true).unwrap();
+        let clients = authorities.of_clients(path, true, None).unwrap();
         clients.verify_client_cert(mine.der(), &[], now).unwrap();
         assert!(clients.verify_client_cert(twin.der(), &[], now).is_err());
     }
@@ -284,14 +299,14 @@ mod tests {
     fn more_names_than_a_message_holds_are_not_announced() {
         let few = loaded(&[own_authority(&[], "mine")]);
         assert!(few.are_announced());
-        let clients = few.of_clients(Path::new("ca.pem"), true).unwrap();
+        let clients = few.of_clients(Path::new("ca.pem"), true, None).unwrap();
         assert_eq!(clients.root_hint_subjects().len(), 1);
 
         let long = "n".repeat(10_000);
         let many: Vec<_> = (0..7).map(|_| own_authority(&[], &long)).collect();
         let many = loaded(&many);
         assert!(!many.are_announced());
-        let clients = many.of_clients(Path::new("ca.pem"), true).unwrap();
+        let clients = many.of_clients(Path::new("ca.pem"), true, None).unwrap();
         assert!(clients.root_hint_subjects().is_empty());
     }
 }

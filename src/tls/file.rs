@@ -6,7 +6,11 @@ use super::TlsFault;
 use crate::file;
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsFault> {
-    file::read(path, FILE_BYTES_MAX).map_err(|source| TlsFault::Unreadable {
+    read_at_most(path, FILE_BYTES_MAX)
+}
+
+pub(super) fn read_at_most(path: &Path, bytes_max: u64) -> Result<Vec<u8>, TlsFault> {
+    file::read(path, bytes_max).map_err(|source| TlsFault::Unreadable {
         path: path.to_owned(),
         source,
     })

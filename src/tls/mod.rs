@@ -17,6 +17,8 @@ mod file;
 mod ocsp;
 mod part;
 mod pem;
+mod revocation;
+mod served_files;
 mod server;
 mod session;
 mod sni;
@@ -29,13 +31,14 @@ pub use certificate::{Certificate, KeyPair};
 pub use challenge::{Challenge, Challenges, is_verification};
 pub use client::{
     Alpn, ClientSettings, ClientTls, is_certificate_fault, is_client_certificate_fault,
-    is_protocol_fault, is_server_name,
+    is_protocol_fault, is_server_name, revocation_fault,
 };
 pub use client_certificate::ClientCertificate;
 pub use fault::TlsFault;
 pub use file::Stamps;
 pub use ocsp::OcspFault;
 pub use part::Renewal;
+pub use revocation::RevocationLists;
 pub use server::{AcmeFile, ClientAuth, MinimumVersion, ServerSettings, ServerTls};
 pub use session::Session;
 pub use ticket::{PassedKeys, TicketKeys};

@@ -6,6 +6,7 @@ use super::{
     AcmeFile, Stamps, TlsFault,
     authorities::Authorities,
     certificate::{Certificate, KeyPair},
+    revocation::RevocationLists,
 };
 
 /// Content of files, and their stamps at the reading.
@@ -114,6 +115,19 @@ impl Part<Arc<Authorities>> {
     /// Reads the authorities again if they changed.
     pub(super) fn renewed_authorities(&self, ca: &Path, renewal: &mut Renewal) -> Self {
         self.renewed(&[ca], || Authorities::load(ca).map(Arc::new), renewal)
+    }
+}
+
+impl Part<Arc<RevocationLists>> {
+    /// Reads revocation lists; blocks on the disk.
+    pub(super) fn revocation_lists(file: &Path) -> Result<Self, TlsFault> {
+        Self::read(&[file], || RevocationLists::load(file).map(Arc::new))
+    }
+
+    /// Reads the lists again if they changed.
+    pub(super) fn renewed_lists(&self, file: &Path, renewal: &mut Renewal) -> Self {
+        let read = || RevocationLists::load(file).map(Arc::new);
+        self.renewed(&[file], read, renewal)
     }
 }
 

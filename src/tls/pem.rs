@@ -7,11 +7,14 @@ use std::path::Path;
 
 use memchr::memmem;
 use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer,
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
     pem::{self, PemObject as _},
 };
 
-use super::{TlsFault, file::read};
+use super::{
+    TlsFault,
+    file::{read, read_at_most},
+};
 
 /// Reads the certificates of a file, the end entity's first; blocks on the disk.
 pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
@@ -26,6 +29,28 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFaul
         });
     }
     Ok(chain)
+}
+
+/// Reads the revocation lists of a file; blocks on the disk.
+pub(super) fn revocation_lists(
+    path: &Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsFault> {
+    let bytes = read_at_most(path, REVOCATION_BYTES_MAX)?;
+    check_sections(path, &bytes)?;
+    let sections = CertificateRevocationListDer::pem_slice_iter(&bytes);
+    let sections: Result<Vec<_>, pem::Error> = sections.collect();
+    let lists = sections.map_err(|error| malformed(path, reason(&error)))?;
+    if !lists.is_empty() {
+        return Ok(lists);
+    }
+    if bytes.first() == Some(&DER_SEQUENCE) {
+        let reason = "it is DER; `openssl crl -inform der -in FILE -out NEW` writes PEM".to_owned();
+        return Err(malformed(path, reason));
+    }
+    Err(TlsFault::Empty {
+        path: path.to_owned(),
+        what: "revocation list",
+    })
 }
 
 /// Reads the first private key of a file; blocks on the disk.
@@ -77,10 +102,14 @@ fn check_sections(path: &Path, bytes: &[u8]) -> Result<(), TlsFault> {
     Ok(())
 }
 
-/// Returns true if this begins a section of a certificate or key, and is not prose about one.
+/// Returns true if this begins a section of a certificate, key or revocation list, and is not prose about one.
 fn is_meant(section: &[u8]) -> bool {
     let label = memmem::find(section, b"-----").map(|end| &section[..end]);
-    label.is_some_and(|label| label.ends_with(b"CERTIFICATE") || label.ends_with(b"PRIVATE KEY"))
+    label.is_some_and(|label| {
+        label.ends_with(b"CERTIFICATE")
+            || label.ends_with(b"PRIVATE KEY")
+            || label.ends_with(b"CRL")
+    })
 }
 
 /// Describes the fault in words: the library shows bytes as a list of numbers.
@@ -106,6 +135,10 @@ fn malformed(path: &Path, reason: String) -> TlsFault {
     }
 }
 
+/// Maximum size of a file of revocation lists: those of public authorities have some megabytes.
+const REVOCATION_BYTES_MAX: u64 = 32 << 20;
+/// First byte of a list in DER (X.690 section 8.9).
+const DER_SEQUENCE: u8 = 0x30;
 const BEGIN: &[u8] = b"-----BEGIN ";
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Forms other than `CERTIFICATE`, which only OpenSSL reads.

@@ -6,7 +6,6 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
@@ -16,12 +15,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Renewal, TlsFault,
-    authorities::Authorities,
     certificate::{Certificate, KeyPair},
     challenge::{self, Challenges},
     file::Stamps,
-    part::Part,
     provider,
+    revocation::RevocationLists,
+    served_files::ServedFiles,
     sni::ByName,
     ticket::{TicketKeys, Tickets},
 };
@@ -73,6 +72,8 @@ impl Eq for AcmeFile {}
 pub struct ClientAuth {
     /// The authorities, as PEM.
     pub ca: PathBuf,
+    /// Their revocation lists, as PEM; none: nothing is revoked.
+    pub crl: Option<PathBuf>,
     /// A client without a certificate is refused.
     pub required: bool,
 }
@@ -97,18 +98,8 @@ pub struct ServerTls {
 /// Content of the files, and the TLS configuration of connections made from it.
 #[derive(Debug)]
 struct Current {
-    files: Files,
+    files: ServedFiles,
     config: Arc<ServerConfig>,
-}
-
-/// Content of the files.
-#[derive(Debug)]
-struct Files {
-    certificates: Vec<Part<Arc<Certificate>>>,
-    /// The certificate that a CA issues; none until it does.
-    issued: Option<Part<Option<Arc<Certificate>>>>,
-    /// Authorities whose certificates are accepted.
-    authorities: Option<Part<Arc<Authorities>>>,
 }
 
 impl ServerTls {
@@ -118,7 +109,7 @@ impl ServerTls {
     /// # Errors
     /// The first file that cannot be used.
     pub fn load(settings: ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
-        let files = Files::load(&settings)?;
+        let files = ServedFiles::load(&settings)?;
         let current = Current::new(files, &settings, tickets)?;
         Ok(Self {
             tickets: Arc::clone(tickets),
@@ -132,11 +123,7 @@ impl ServerTls {
     /// # Errors
     /// The refusal of the library.
     pub fn unread(settings: ServerSettings, tickets: &Arc<TicketKeys>) -> Result<Self, TlsFault> {
-        let files = Files {
-            certificates: Vec::new(),
-            issued: None,
-            authorities: None,
-        };
+        let files = ServedFiles::default();
         let current = Current::new(files, &settings, tickets)?;
         Ok(Self {
             tickets: Arc::clone(tickets),
@@ -185,6 +172,13 @@ impl ServerTls {
         self.current.load().files.certificates()
     }
 
+    /// The revocation lists of clients in use.
+    pub fn revocation_lists(&self) -> Option<Arc<RevocationLists>> {
+        let current = self.current.load();
+        let revoked = current.files.revoked.as_ref();
+        revoked.map(|part| Arc::clone(&part.value))
+    }
+
     /// The acceptor that makes the session of the next connection.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.current.load().config))
@@ -197,61 +191,18 @@ impl ServerSettings {
         let pairs = pairs.flat_map(KeyPair::paths);
         let issued = self.acme.iter().map(|acme| acme.path.as_path());
         let ca = self.client_auth.iter().map(|auth| auth.ca.as_path());
-        pairs.chain(issued).chain(ca).collect()
-    }
-}
-
-impl Files {
-    fn load(settings: &ServerSettings) -> Result<Self, TlsFault> {
-        let certificates = settings.certificates.iter().map(Part::certificate);
-        let auth = settings.client_auth.as_ref();
-        let authorities = auth.map(|auth| Part::authorities(&auth.ca));
-        Ok(Self {
-            certificates: certificates.collect::<Result<_, _>>()?,
-            issued: settings.acme.as_ref().map(Part::issued),
-            authorities: authorities.transpose()?,
-        })
+        let crl = self.crl().into_iter();
+        pairs.chain(issued).chain(ca).chain(crl).collect()
     }
 
-    fn renewed(&self, settings: &ServerSettings, renewal: &mut Renewal) -> Self {
-        let now = SystemTime::now();
-        let certificates = self.certificates.iter();
-        let certificates = certificates.map(|used| used.renewed_certificate(now, renewal));
-        let certificates = certificates.collect();
-        let issued = settings.acme.as_ref().zip(self.issued.as_ref());
-        let issued = issued.map(|(acme, used)| used.renewed_issued(&acme.path, now, renewal));
-        let auth = settings.client_auth.as_ref();
-        let authorities = auth.zip(self.authorities.as_ref());
-        let authorities =
-            authorities.map(|(auth, used)| used.renewed_authorities(&auth.ca, renewal));
-        Self {
-            certificates,
-            issued,
-            authorities,
-        }
-    }
-
-    /// In the order of [`ServerSettings::files`].
-    fn stamps(&self) -> Stamps {
-        let certificates = self.certificates.iter().map(|part| &part.stamps);
-        let issued = self.issued.iter().map(|part| &part.stamps);
-        let authorities = self.authorities.iter().map(|part| &part.stamps);
-        Stamps::join(certificates.chain(issued).chain(authorities))
-    }
-
-    fn certificates(&self) -> Vec<Arc<Certificate>> {
-        let parts = self.certificates.iter();
-        let issued = self.issued.iter().filter_map(|part| part.value.clone());
-        parts
-            .map(|part| Arc::clone(&part.value))
-            .chain(issued)
-            .collect()
+    pub(super) fn crl(&self) -> Option<&Path> {
+        self.client_auth.as_ref()?.crl.as_deref()
     }
 }
 
 impl Current {
     fn new(
-        files: Files,
+        files: ServedFiles,
         settings: &ServerSettings,
         tickets: &Arc<TicketKeys>,
     ) -> Result<Self, TlsFault> {
@@ -267,8 +218,9 @@ impl Current {
             None => builder.with_no_client_auth(),
             Some((auth, authorities)) => {
                 let authorities = &authorities.value;
-                bind_to(&mut scope, &authorities.roots, auth);
-                let verifier = authorities.of_clients(&auth.ca, auth.required)?;
+                let revoked = files.revoked.as_ref().map(|part| &part.value);
+                bind_to(&mut scope, &authorities.roots, revoked, auth);
+                let verifier = authorities.of_clients(&auth.ca, auth.required, revoked)?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
@@ -314,11 +266,19 @@ fn scope(settings: &ServerSettings) -> Vec<u8> {
 
 /// Binds the scope to the client authentication: a resumed session presents no certificate again,
 /// so it must have been accepted by the same rule.
-fn bind_to(scope: &mut Vec<u8>, roots: &RootCertStore, auth: &ClientAuth) {
+fn bind_to(
+    scope: &mut Vec<u8>,
+    roots: &RootCertStore,
+    revoked: Option<&Arc<RevocationLists>>,
+    auth: &ClientAuth,
+) {
     let mut seen = digest::Context::new(&digest::SHA256);
     for root in &roots.roots {
         seen.update(root.subject.as_ref());
         seen.update(root.subject_public_key_info.as_ref());
+    }
+    if let Some(revoked) = revoked {
+        revoked.digest(&mut seen);
     }
     scope.push(if auth.required { 2 } else { 1 });
     scope.extend_from_slice(seen.finish().as_ref());
@@ -337,6 +297,7 @@ mod tests {
             certificates: certificates.iter().map(|files| (*files).clone()).collect(),
             acme: None,
             client_auth: ca.map(|ca| ClientAuth {
+                crl: None,
                 ca: ca.to_owned(),
                 required: true,
             }),

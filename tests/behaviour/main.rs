@@ -31,6 +31,7 @@ mod campaigns;
 mod certificate_expiry;
 mod certificate_files;
 mod client_certificates;
+mod client_revocation;
 mod clients_gone;
 mod compress;
 mod compress_load;

@@ -65,12 +65,19 @@ fn check_listener(check: &mut Check<'_>, name: &Name, tls: &ListenerTls) {
             ca,
             tls.spans.of("client_ca"),
         ),
-        None if tls.spans.has("client_auth") => {
-            let message = format!("{place}.client_auth is set without client_ca");
-            let hint = "client_ca says whose certificates are accepted";
-            check.error(tls.spans.of("client_auth"), message, hint);
+        None => {
+            for key in ["client_auth", "client_crl"] {
+                if tls.spans.has(key) {
+                    let message = format!("{place}.{key} is set without client_ca");
+                    let hint = "client_ca says whose certificates are accepted";
+                    check.error(tls.spans.of(key), message, hint);
+                }
+            }
         }
-        None => {}
+    }
+    if let Some(crl) = &tls.client_crl {
+        let span = tls.spans.of("client_crl");
+        check_revocation_lists(check, &format!("{place}.client_crl"), crl, span);
     }
 }
 
@@ -228,6 +235,23 @@ fn check_client_authorities(check: &mut Check<'_>, place: &str, path: &Path, spa
             check.warn(span, message, hint);
         }
         Ok(_) => {}
+    }
+}
+
+fn check_revocation_lists(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
+    if is_withheld(check, place, span) {
+        return;
+    }
+    match tls::RevocationLists::load(path) {
+        Err(fault) => check.error(span, format!("{place}: {fault}"), hint(&fault)),
+        Ok(lists) => {
+            if let Some(due) = lists.overdue(SystemTime::now()) {
+                let due = humantime::format_rfc3339_seconds(due);
+                let message = format!("{place}: a newer list was due at {due}");
+                let hint = "it is used all the same, without what was revoked since; renew it";
+                check.warn(span, message, hint);
+            }
+        }
     }
 }
 

@@ -69,6 +69,15 @@ impl Api {
             ))
         }));
         reasons.extend(self.missing_certificates());
+        let now = SystemTime::now();
+        reasons.extend(snapshot.listeners.iter().filter_map(|listener| {
+            let lists = listener.tls.as_ref()?.revocation_lists()?;
+            let due = humantime::format_rfc3339_seconds(lists.overdue(now)?);
+            let (name, file) = (&listener.name, lists.path.display());
+            Some(format!(
+                "listener \"{name}\": {file} has a revocation list whose successor was due at {due}"
+            ))
+        }));
         let stores = snapshot.rate_stores.iter();
         reasons.extend(stores.filter(|it| it.breaker().is_open()).map(|store| {
             let why = store.breaker().cause().unwrap_or_default();

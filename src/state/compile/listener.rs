@@ -91,6 +91,7 @@ fn build_tls(
         acme: acme::file(source, registry, written),
         client_auth: written.client_ca.as_ref().map(|ca| ClientAuth {
             ca: ca.clone(),
+            crl: written.client_crl.clone(),
             required: written.client_auth == schema::ClientAuth::Required,
         }),
         minimum: match written.minimum_version {

@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    PublicKeyData as _, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, IsCa, Issuer, KeyIdMethod, KeyPair, PublicKeyData as _, RevokedCertParams, SanType,
+    SerialNumber, date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::WebPkiClientVerifier;
@@ -91,6 +92,41 @@ impl Authority {
         }
     }
 
+    /// Signs a list of revoked certificates, as PEM; its successor is due at `next`.
+    pub(crate) fn revocation_list(&self, revoked: &[&Issued], next: SystemTime) -> String {
+        let start = date_time_ymd(2024, 1, 1);
+        let since = next.duration_since(SystemTime::UNIX_EPOCH).expect("later");
+        let revoked = revoked.iter().map(|issued| RevokedCertParams {
+            serial_number: SerialNumber::from(issued.raw_serial()),
+            revocation_time: start,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: start,
+            next_update: date_time_ymd(1970, 1, 1) + since,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("a list");
+        list.pem().expect("PEM")
+    }
+
+    /// The authority's own certificate, as PEM.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The authority's own certificate with its key.
+    pub(crate) fn itself(&self) -> Issued {
+        Issued {
+            chain: self.pem.clone(),
+            key: self.issuer.key().serialize_pem(),
+        }
+    }
+
     /// Writes the authority's own certificate.
     pub(crate) fn write(&self, folder: &Path, file: &str) {
         fs::write(folder.join(file), &self.pem).expect("a file");
@@ -149,11 +185,15 @@ impl Issued {
 
     /// Its serial number, in hexadecimal digits.
     pub(crate) fn serial(&self) -> String {
+        let serial = self.raw_serial();
+        let digits: String = serial.iter().map(|byte| format!("{byte:02X}")).collect();
+        digits.strip_prefix("00").unwrap_or(&digits).to_owned()
+    }
+
+    fn raw_serial(&self) -> Vec<u8> {
         let der = self.der();
         let (_, parsed) = X509Certificate::from_der(&der).expect("a certificate");
-        let serial = parsed.tbs_certificate.raw_serial().iter();
-        let digits: String = serial.map(|byte| format!("{byte:02X}")).collect();
-        digits.strip_prefix("00").unwrap_or(&digits).to_owned()
+        parsed.tbs_certificate.raw_serial().to_vec()
     }
 
     /// Digest of its public key, in the form in which browsers are told to trust one.
