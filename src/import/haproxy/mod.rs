@@ -4,6 +4,7 @@
 //! configuration manual of HAProxy.
 
 mod backend;
+mod bind;
 mod condition;
 mod frontend;
 mod kind;

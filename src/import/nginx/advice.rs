@@ -112,8 +112,11 @@ pub(super) fn advice(name: &str) -> Advice {
         "ssl_stapling" | "ssl_stapling_verify" | "ssl_stapling_responder" => {
             Instead("ocsp = \"FILE\" beside the certificate staples a response from a file")
         }
-        "ssl_crl" | "ssl_ocsp" => Closes(
-            "certificates of clients are checked by their authority alone: sign them for a short time, or write client_certificate of a route",
+        "ssl_crl" => {
+            Closes("tls = { client_ca = \"ca.pem\", client_crl = \"FILE\" } of the listener")
+        }
+        "ssl_ocsp" => Closes(
+            "responders are not asked about certificates of clients: a timer that writes their list to the file of client_crl does it",
         ),
         "ssl_verify_client" => {
             Closes("tls = { client_ca = \"ca.pem\", client_auth = \"required\" } of the listener")

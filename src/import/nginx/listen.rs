@@ -170,6 +170,11 @@ impl<'a> Translator<'a> {
         {
             let file = self.path_of(ca.first());
             table.set(&ca.source, "tls.client_ca", quoted(&file.to_string_lossy()));
+            if let Some(lists) = level.one("ssl_crl") {
+                let file = self.path_of(lists.first());
+                let file = quoted(&file.to_string_lossy());
+                table.set(&lists.source, "tls.client_crl", file);
+            }
             // Of servers that share a listener the strictest decides.
             if verify.first() == "on" {
                 table.set_plain("tls.client_auth", "\"required\"");

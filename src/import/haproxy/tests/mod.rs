@@ -294,3 +294,22 @@ fn options_of_a_redirect_stand_anywhere() {
     let text = front(" redirect code 301 scheme https if !{ ssl_fc }");
     has(&text, &["https_only = true"]);
 }
+
+#[test]
+fn revocation_lists_go_with_the_authorities_of_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("haproxy.cfg");
+    let text = "frontend web\n bind :8443 ssl crt a.pem ca-file c.pem crl-file c.crl verify required\n default_backend app\n\
+                backend app\n server a 10.0.0.1:80\n";
+    fs::write(&path, text).unwrap();
+    // Files of TLS are named, and not there.
+    let text = crate::import::import(Dialect::Haproxy, &path).unwrap().text;
+    has(
+        &text,
+        &[
+            "tls.client_ca = \"c.pem\"",
+            "tls.client_auth = \"required\"",
+            "tls.client_crl = \"c.crl\"",
+        ],
+    );
+}

@@ -80,7 +80,11 @@ fn a_line_that_keeps_clients_out_leaves_no_route_open_on_any_level() {
         let text = with(At::Location, line);
         assert_eq!(open_routes(&text), [""; 0], "{line}\n{text}");
     }
-    for line in ["ssl_verify_client on;", "ssl_crl revoked.pem;"] {
+    for line in [
+        "ssl_verify_client on;",
+        "ssl_crl revoked.pem;",
+        "ssl_ocsp on;",
+    ] {
         let text = with(At::Server, line);
         assert_eq!(open_routes(&text), [""; 0], "{line}\n{text}");
     }

@@ -239,3 +239,25 @@ fn one_upstream_used_in_two_ways_is_two_pools() {
     );
     assert!(!text.contains("[pools.app_3]"), "{text}");
 }
+
+#[test]
+fn revocation_lists_go_with_the_authorities_of_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nginx.conf");
+    let text = "http { server { listen 8443 ssl; ssl_certificate a.pem; ssl_certificate_key a.key;\n\
+                ssl_client_certificate c.pem; ssl_verify_client on; ssl_crl c.crl;\n\
+                location / { proxy_pass http://10.0.0.1; } } }";
+    fs::write(&path, text).unwrap();
+    // Files of TLS are named, and not there.
+    let text = crate::import::import(Dialect::Nginx, &path).unwrap().text;
+    has(
+        &text,
+        &[
+            "tls.client_ca = ",
+            "c.pem\"",
+            "tls.client_crl = ",
+            "c.crl\"",
+        ],
+    );
+    assert!(!text.contains("NOT TRANSLATED"), "{text}");
+}
