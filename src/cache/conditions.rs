@@ -48,6 +48,17 @@ impl Conditions {
         }
     }
 
+    /// Returns true if there are any.
+    pub(crate) fn has_any(&self) -> bool {
+        let all = [
+            &self.none_match,
+            &self.modified_since,
+            &self.range,
+            &self.if_range,
+        ];
+        all.into_iter().any(Option::is_some)
+    }
+
     /// Removes them from the head of a request, whose answer is to be stored whole.
     pub(crate) fn remove(headers: &mut Headers) {
         headers.remove_all(CONDITIONS);

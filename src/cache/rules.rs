@@ -44,7 +44,7 @@ pub(crate) struct Asked {
 /// Reason why an answer is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Uncacheable {
-    /// The client's word.
+    /// What its client alone has sent: a word, credentials, or what the status blames.
     Request,
     /// The status, or a part of a whole.
     Status,
@@ -52,7 +52,7 @@ pub(crate) enum Uncacheable {
     NoStore,
     /// `private`.
     Private,
-    /// The answer to a user with credentials, which does not allow it.
+    /// The route lets only users in that it knows, and the answer does not allow it.
     Authorization,
     /// `Vary: *`.
     Vary,
@@ -102,12 +102,11 @@ pub(crate) fn judge(
     if asked.no_store && rules.client_refresh {
         return Err(Uncacheable::Request);
     }
-    let code = status.as_u16();
-    if code < 200
-        || matches!(code, 206 | 304)
-        || headers.contains(Known::ContentRange) && code == 416
-    {
+    if status.as_u16() < 200 || matches!(status.as_u16(), 206 | 304) {
         return Err(Uncacheable::Status);
+    }
+    if blames_request(status) {
+        return Err(Uncacheable::Request);
     }
     let directives = ResponseDirectives::read(headers);
     // Whoever understands the status need not obey `no-store` beside it (RFC 9111 section 5.2.2.3).
@@ -122,8 +121,11 @@ pub(crate) fn judge(
         return Err(Uncacheable::Private);
     }
     let shared = directives.public || directives.must_revalidate || directives.s_maxage.is_some();
-    if (asked.authorized || rules.authenticated) && !shared {
+    if rules.authenticated && !shared {
         return Err(Uncacheable::Authorization);
+    }
+    if asked.authorized && !shared {
+        return Err(Uncacheable::Request);
     }
     if Varies::on_anything(headers) {
         return Err(Uncacheable::Vary);
@@ -139,6 +141,16 @@ pub(crate) fn judge(
         return Err(Uncacheable::NoValidator);
     }
     Ok(fresh)
+}
+
+/// Returns true for a status by which an endpoint refuses a request for its own form, length, rate or
+/// credentials. These are not in the key, so whoever sends such a request would have all others
+/// refused, whatever the answer says of caching.
+fn blames_request(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        400 | 401 | 406..=408 | 411..=413 | 415..=417 | 421 | 425 | 426 | 428 | 429 | 431
+    )
 }
 
 #[cfg(test)]
@@ -177,7 +189,9 @@ mod tests {
             (nobody, 599, "max-age=5, must-understand", Err(No::Status)),
             (nobody, 200, "max-age=5, no-store, must-understand", Ok(5)),
             (nobody, 404, "max-age=5", Ok(5)),
-            (user, 200, "max-age=5", Err(No::Authorization)),
+            (nobody, 400, "public, max-age=5", Err(No::Request)),
+            (nobody, 431, "max-age=5", Err(No::Request)),
+            (user, 200, "max-age=5", Err(No::Request)),
             (user, 200, "max-age=5, public", Ok(5)),
             (user, 200, "max-age=5, must-revalidate", Ok(5)),
             (user, 200, "s-maxage=5", Ok(5)),

@@ -147,9 +147,14 @@ impl Fetch {
             return lead.give_up(None);
         }
         let rules = &self.cache.rules;
-        let Ok(freshness) = judge(self.asked, status, &headers, rules, now) else {
-            self.cache.forget(lead.key(), &self.stored);
-            return lead.give_up(None);
+        let freshness = match judge(self.asked, status, &headers, rules, now) {
+            Ok(freshness) => freshness,
+            Err(why) => {
+                if why.is_lasting() {
+                    self.cache.forget(lead.key(), &self.stored);
+                }
+                return lead.give_up(None);
+            }
         };
         let meta = Arc::new(Meta::new(&Arrival {
             status,

@@ -19,14 +19,15 @@ use crate::{
 };
 
 impl Visit<'_> {
-    /// Fetches the answer; `stored` is a stale one that may still hold.
+    /// Fetches the answer; `stored` is a stale one that may still hold, `unstored` the outcome if
+    /// this answer is none to store.
     pub(super) async fn fetch(
         &self,
         exchange: &mut Exchange,
         request: &mut Request,
         lead: Lead,
         stored: Option<Arc<Entry>>,
-        reason: Forwarded,
+        (reason, unstored): (Forwarded, Outcome),
     ) -> Result<Response, Failure> {
         note(exchange, Outcome::Miss);
         self.strip_unkeyed(exchange, request);
@@ -43,6 +44,7 @@ impl Visit<'_> {
             began,
             stored,
             reason,
+            unstored,
         };
         match called {
             Ok(response) => Ok(self.take(exchange, response, fetched)),
@@ -76,6 +78,7 @@ impl Visit<'_> {
             began,
             stored,
             reason,
+            unstored,
         } = fetched;
         let rules = &self.cache.rules;
         let now = self.now();
@@ -101,11 +104,12 @@ impl Visit<'_> {
         let fresh = match verdict {
             Ok(fresh) => fresh,
             Err(why) => {
-                if let Some(entry) = stored.filter(|_| !response.status.is_server_error()) {
-                    self.cache.forget(&self.key, &entry);
-                }
                 // A server that fails says nothing of its next answer.
                 let lasting = why.is_lasting() && !response.status.is_server_error();
+                if let Some(entry) = stored.filter(|_| lasting) {
+                    self.cache.forget(&self.key, &entry);
+                }
+                note(exchange, unstored);
                 lead.give_up(lasting.then(|| self.pass_until()));
                 return self.told(exchange, response, reason, false);
             }
@@ -203,11 +207,14 @@ impl Visit<'_> {
             meta: Arc::new(renewed),
             content: Arc::clone(&entry.content),
         });
-        if fresh.is_ok() {
-            lead.whole(Arc::clone(&renewed.meta), Arc::clone(&renewed.content));
-        } else {
-            self.cache.forget(&self.key, entry);
-            lead.give_up(None);
+        match fresh {
+            Ok(_) => lead.whole(Arc::clone(&renewed.meta), Arc::clone(&renewed.content)),
+            Err(why) => {
+                if why.is_lasting() {
+                    self.cache.forget(&self.key, entry);
+                }
+                lead.give_up(None);
+            }
         }
         let status = Forwarded::Stale.status(Some(304), fresh.is_ok(), false);
         let mut response = self.serve(exchange, &renewed, Outcome::Revalidated, Some(status));
@@ -330,6 +337,8 @@ struct Fetched {
     /// A stale answer.
     stored: Option<Arc<Entry>>,
     reason: Forwarded,
+    /// Outcome if it is not stored.
+    unstored: Outcome,
 }
 
 /// Result of having an answer stored.

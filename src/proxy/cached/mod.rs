@@ -189,12 +189,14 @@ impl Visit<'_> {
             let (stored, reason) = match &found {
                 Found::Entry(entry) => (Some(Arc::clone(entry)), Forwarded::Stale),
                 Found::Others(_) => (None, Forwarded::VaryMiss),
-                Found::Nothing => (None, Forwarded::UriMiss),
-                Found::Pass if self.directives.only_if_cached => (None, Forwarded::UriMiss),
-                Found::Pass => {
-                    let (reason, outcome) = (Forwarded::UriMiss, Outcome::Bypass);
-                    return self.plain(exchange, request, reason, outcome).await;
-                }
+                Found::Nothing | Found::Pass => (None, Forwarded::UriMiss),
+            };
+            // The last answer was for one request only. This one may be for all: it is stored then,
+            // or else anybody could keep a URL out of the cache by asking in a way of his own.
+            let passes = matches!(found, Found::Pass);
+            let unstored = match passes {
+                true => Outcome::Bypass,
+                false => Outcome::Miss,
             };
             if let Some(entry) = &stored {
                 let outcome = if waited {
@@ -215,14 +217,15 @@ impl Visit<'_> {
                 return Ok(only_if_cached(exchange));
             }
             let partial = self.conditions.range.is_some() && stored.is_none();
-            if self.head || partial {
-                // A head alone, or a part, is nothing to store.
-                return self.plain(exchange, request, reason, Outcome::Miss).await;
+            if self.head || partial || (passes && self.conditions.has_any()) {
+                // A head alone, a part, or most likely a 304, is nothing to store.
+                return self.plain(exchange, request, reason, unstored).await;
             }
             let never_fresh = stored.as_ref().is_some_and(|it| it.meta.is_never_fresh());
-            if alone || never_fresh || !self.may_share() {
+            let told = (reason, unstored);
+            if alone || passes || never_fresh || !self.may_share() {
                 let lead = cache.alone(&self.key);
-                return self.fetch(exchange, request, lead, stored, reason).await;
+                return self.fetch(exchange, request, lead, stored, told).await;
             }
             let fill = match cache.turn(&self.key) {
                 Turn::Lead(lead) => {
@@ -231,7 +234,7 @@ impl Visit<'_> {
                         drop(lead);
                         continue;
                     }
-                    return self.fetch(exchange, request, lead, stored, reason).await;
+                    return self.fetch(exchange, request, lead, stored, told).await;
                 }
                 Turn::Follow(fill) => fill,
             };

@@ -242,3 +242,118 @@ async fn an_answer_to_a_head_or_to_a_part_is_not_that_of_a_get() {
     assert_eq!(proxy.get("/").await.text(), "answer 3");
     proxy.finish().await;
 }
+
+/// What endpoints answer to a request that they do not like, cacheable as a whole site may be.
+#[tokio::test]
+async fn an_answer_that_blames_its_request_is_for_nobody_else() {
+    let app = Backend::start(|seen: &Seen| {
+        let refused = seen.target[1..].parse().unwrap();
+        let status: u16 = if seen.fields.has("x-odd") { refused } else { 200 };
+        answer_bytes(&format!(
+            "HTTP/1.1 {status} X\r\ncontent-length: 3\r\ncache-control: public, max-age=60\r\n\r\n{status}"
+        ))
+    })
+    .await;
+    let proxy = start("cache = { negative_ttl = \"1m\" }", &app).await;
+    let blaming = [
+        400, 401, 406, 407, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426, 428, 429, 431,
+    ];
+    for refused in blaming {
+        let target = format!("/{refused}");
+        let odd = proxy.request("GET", &target, "x-odd: 1", b"").await;
+        assert_eq!(odd.status, refused);
+        for found in ["; stored", "; hit;"] {
+            let answer = proxy.get(&target).await;
+            assert_eq!(answer.text(), "200");
+            assert!(status(&answer).contains(found), "{refused}: {answer:?}");
+        }
+        // Nor does it cost others what is stored.
+        let odd = proxy.request("GET", &target, "x-odd: 1", b"").await;
+        assert_eq!(odd.text(), "200");
+    }
+    // One that tells of the resource is for all.
+    for refused in [403, 404, 410] {
+        let target = format!("/{refused}");
+        proxy.request("GET", &target, "x-odd: 1", b"").await;
+        assert_eq!(proxy.get(&target).await.status, refused);
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_of_an_odd_client_keeps_no_answer_out_of_the_cache() {
+    let app = Backend::start(|seen: &Seen| {
+        let control = match seen.fields.has("cookie") {
+            true => "private",
+            false => "max-age=60",
+        };
+        answer_bytes(&format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: 4\r\netag: \"1\"\r\ncache-control: {control}\r\n\r\nfine"
+        ))
+    })
+    .await;
+    let proxy = start("cache = {}", &app).await;
+    for (target, line) in [
+        ("/credentials", "authorization: Basic eDp5"),
+        ("/cookie", "cookie: a=1"),
+    ] {
+        for _ in 0..2 {
+            let odd = proxy.request("GET", target, line, b"").await;
+            assert_eq!(status(&odd), "sluicegate; fwd=uri-miss");
+        }
+        for found in ["; stored", "; hit;"] {
+            let answer = proxy.get(target).await;
+            assert!(status(&answer).contains(found), "{target}: {answer:?}");
+        }
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_of_an_odd_client_removes_no_stored_answer() {
+    let app = Backend::start(|seen: &Seen| {
+        let (odd, known) = (seen.fields.has("x-odd"), seen.fields.has("if-none-match"));
+        let (head, body) = match (odd, known) {
+            (true, _) => ("400 Bad Request\r\ncontent-length: 3", "odd"),
+            (false, true) => ("304 Not Modified", ""),
+            (false, false) => ("200 OK\r\ncontent-length: 4", "fine"),
+        };
+        answer_bytes(&format!(
+            "HTTP/1.1 {head}\r\netag: \"1\"\r\ncache-control: no-cache\r\n\r\n{body}"
+        ))
+    })
+    .await;
+    let proxy = start("cache = {}", &app).await;
+    assert!(status(&proxy.get("/").await).contains("; stored"));
+    for (line, code) in [("authorization: Basic eDp5", 200), ("x-odd: 1", 400)] {
+        let odd = proxy.request("GET", "/", line, b"").await;
+        assert_eq!(odd.status, code);
+        let answer = proxy.get("/").await;
+        let told = status(&answer);
+        assert!(told.contains("fwd=stale; fwd-status=304"), "{line}: {told}");
+    }
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_private_answer_is_validated_by_its_client() {
+    let app = Backend::start(|seen: &Seen| {
+        let (code, body) = match seen.fields.get("if-none-match") {
+            Some("\"1\"") => ("304 Not Modified", ""),
+            _ => ("200 OK", "content-length: 4\r\n\r\nfine"),
+        };
+        let end = if body.is_empty() { "\r\n" } else { "" };
+        answer_bytes(&format!(
+            "HTTP/1.1 {code}\r\netag: \"1\"\r\ncache-control: private\r\n{body}{end}"
+        ))
+    })
+    .await;
+    let proxy = start("cache = {}", &app).await;
+    assert_eq!(proxy.get("/").await.text(), "fine");
+    let line = "if-none-match: \"1\"";
+    let again = proxy.request("GET", "/", line, b"").await;
+    assert_eq!(again.status, 304, "{again:?}");
+    let bypass = |line: &serde_json::Value| line["status"] == 304 && line["cache"] == "bypass";
+    proxy.logged("of a bypass", bypass).await;
+    proxy.finish().await;
+}
