@@ -37,6 +37,8 @@ const ROUTES: &str = r#"
 const NEWCOMERS: u8 = 30;
 const ATTACKERS: u8 = 32;
 const REQUESTS: usize = 2000;
+/// Longer than a request waits for the check of its password.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 #[tokio::test]
 #[ignore = "a campaign: loads the machine, prints figures"]
@@ -133,7 +135,7 @@ async fn known(proxy: &Proxy, target: &str) -> [Duration; 3] {
 async fn newcomers(proxy: &Proxy, first: u8) -> ([Duration; 3], BTreeMap<u16, u32>) {
     let (mut waits, mut statuses) = (Vec::new(), BTreeMap::<u16, u32>::new());
     for number in first..first + NEWCOMERS {
-        let mut client = proxy.client().await;
+        let mut client = proxy.client().await.patient(PATIENCE);
         let lines = basic(&format!("new{number}"), "hunter2");
         let lines = format!("{lines}x-forwarded-for: 198.51.100.{number}\n");
         let start = Instant::now();
@@ -152,7 +154,7 @@ async fn guess(
     stopped: watch::Receiver<bool>,
 ) -> BTreeMap<u16, u32> {
     let mut statuses = BTreeMap::<u16, u32>::new();
-    let mut client = Client::connect(address).await;
+    let mut client = Client::connect(address).await.patient(PATIENCE);
     for number in 0_u32.. {
         if *stopped.borrow() {
             break;

@@ -3,10 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::eventually::within;
+use super::eventually::{DEADLINE, within, within_time};
 use super::invariant::Ledger;
 use super::message::Fields;
 use super::wire::{End, Wire, answer_framing, split};
@@ -15,6 +16,8 @@ use super::wire::{End, Wire, answer_framing, split};
 pub(crate) struct Client {
     wire: Wire,
     ledger: Option<Arc<Ledger>>,
+    /// Time for an answer.
+    patience: Duration,
 }
 
 /// A final answer, and the informational ones before it.
@@ -75,14 +78,24 @@ impl Client {
         Ok(Self {
             wire: Wire::new(stream),
             ledger: None,
+            patience: DEADLINE,
         })
     }
 
     /// Connects with a small kernel receive buffer, so that the other side sees how fast this one
     /// reads.
     pub(crate) async fn narrow(address: SocketAddr) -> Self {
-        let wire = Wire::new(narrow(address).await);
-        Self { wire, ledger: None }
+        Self {
+            wire: Wire::new(narrow(address).await),
+            ledger: None,
+            patience: DEADLINE,
+        }
+    }
+
+    /// Waits this long for each answer.
+    pub(crate) fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Makes every exchange be checked and noted in `ledger`.
@@ -128,7 +141,8 @@ impl Client {
 
     /// Like [`Self::answer_to`], where the connection may end instead.
     pub(crate) async fn try_answer_to(&mut self, method: &str) -> Result<Answer, End> {
-        let answer = within("an answer", self.read(method)).await?;
+        let time = self.patience;
+        let answer = within_time(time, "an answer", self.read(method)).await?;
         if let Some(ledger) = &self.ledger {
             ledger.note(&answer);
         }

@@ -44,9 +44,18 @@ where
 
 /// Awaits one future, and panics with `what` after the deadline.
 pub(crate) async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {
-    match timeout(DEADLINE, future).await {
+    within_time(DEADLINE, what, future).await
+}
+
+/// Like [`within`], with another deadline.
+pub(crate) async fn within_time<T>(
+    time: Duration,
+    what: impl Display,
+    future: impl Future<Output = T>,
+) -> T {
+    match timeout(time, future).await {
         Ok(value) => value,
-        Err(_) => panic!("not within {}s: {what}", DEADLINE.as_secs()),
+        Err(_) => panic!("not within {}s: {what}", time.as_secs()),
     }
 }
 

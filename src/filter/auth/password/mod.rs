@@ -2,8 +2,9 @@
 //!
 //! Checking a password takes as long as whoever made its hash wanted: often a tenth of a second. It
 //! is done by a few threads of low priority with a bounded queue. A client has few places in it, so
-//! that one cannot keep the others out; and checks of clients and names with wrong passwords lately
-//! wait in a lane of their own, of which one comes to three of the others. Equal requests share one check. Good answers are remembered,
+//! that one cannot keep the others out; and checks of clients and names with wrong passwords lately,
+//! and of names with several passwords at once, wait in a lane of their own, of which one comes to
+//! three of the others. Equal requests share one check. Good answers are remembered,
 //! on each worker and for all of them, by a keyed hash of name, stored hash and password; a changed
 //! file thereby forgets them. For an unknown user a stored hash of another one is checked, so that
 //! the time does not tell who is known.

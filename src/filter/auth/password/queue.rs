@@ -46,9 +46,10 @@ pub(super) struct Queue {
 /// Jobs that wait.
 #[derive(Default)]
 struct Lanes {
-    /// Those of whom nothing bad is known.
+    /// Those of whom nothing bad is known, one of each name.
     first: VecDeque<Job>,
-    /// Those of clients and for names with wrong passwords lately.
+    /// Those of clients and for names with wrong passwords lately, and for names with other
+    /// passwords that wait or are checked.
     second: VecDeque<Job>,
     /// Jobs taken from the first lane while others waited in the second.
     ahead: u32,
@@ -60,6 +61,8 @@ struct State {
     waiting: HashMap<Key, Vec<oneshot::Sender<bool>>>,
     /// Jobs of each client.
     clients: HashMap<IpAddr, usize>,
+    /// Jobs of each name.
+    names: HashMap<u64, usize>,
     /// Good answers.
     known: Known,
     /// Wrong answers lately.
@@ -76,6 +79,7 @@ impl Queue {
                 jobs: Lanes::default(),
                 waiting: HashMap::new(),
                 clients: HashMap::new(),
+                names: HashMap::new(),
                 known: Known::new(KNOWN_MAX),
                 suspects: Suspects::new(SUSPECTS_MAX, Instant::now()),
                 threads: 0,
@@ -108,7 +112,9 @@ impl Queue {
             waiting.push(tell);
             return Ok(answer);
         }
-        let is_suspect = is_suspect(&state.suspects, &job, Instant::now());
+        // Several passwords of one name at once are guesses, whoever sends them.
+        let is_suspect = state.names.contains_key(&job.name)
+            || is_suspect(&state.suspects, &job, Instant::now());
         let lane = state.jobs.lane(is_suspect);
         if lane.len() >= QUEUE_MAX {
             return Err("too many passwords wait to be checked");
@@ -118,6 +124,7 @@ impl Queue {
             return Err("too many passwords of this client wait to be checked");
         }
         *places += 1;
+        *state.names.entry(job.name).or_default() += 1;
         state.waiting.insert(job.key, vec![tell]);
         state.jobs.lane(is_suspect).push_back(job);
         if state.jobs.len() > state.idle && state.threads < queue.threads_max {
@@ -234,13 +241,18 @@ impl State {
 
     /// Gives back the places of a job, and returns those that wait for it.
     fn end(&mut self, job: &Job) -> Vec<oneshot::Sender<bool>> {
-        if let Entry::Occupied(mut places) = self.clients.entry(job.client) {
-            *places.get_mut() -= 1;
-            if *places.get() == 0 {
-                places.remove();
-            }
-        }
+        one_less(self.clients.entry(job.client));
+        one_less(self.names.entry(job.name));
         self.waiting.remove(&job.key).unwrap_or_default()
+    }
+}
+
+fn one_less<K>(counted: Entry<'_, K, usize>) {
+    if let Entry::Occupied(mut counted) = counted {
+        *counted.get_mut() -= 1;
+        if *counted.get() == 0 {
+            counted.remove();
+        }
     }
 }
 
@@ -313,6 +325,37 @@ mod tests {
             order, expected,
             "one in four, so that they get answers, too"
         );
+    }
+
+    #[test]
+    fn a_flood_for_one_name_holds_nobody_up_from_its_first_guess_on() {
+        let queue = queue();
+        let job = |number: u8, name| Job {
+            key: [number; 32],
+            users: Arc::default(),
+            at: 0,
+            password: Box::default(),
+            client: [198, 51, 100, number].into(),
+            name,
+            is_known: true,
+        };
+        for number in 1..=20 {
+            Queue::push(&queue, job(number, 7)).unwrap();
+        }
+        Queue::push(&queue, job(101, 8)).unwrap();
+        let mut state = queue.lock();
+        let order = [state.take().unwrap(), state.take().unwrap()];
+        assert_eq!(order.each_ref().map(|job| job.key[0]), [1, 101]);
+        // The name is like any other once its last guess is checked.
+        let [first, _] = &order;
+        drop(state.end(first));
+        while let Some(job) = state.take() {
+            drop(state.end(&job));
+        }
+        drop(state);
+        Queue::push(&queue, job(30, 7)).unwrap();
+        let state = queue.lock();
+        assert_eq!((state.jobs.first.len(), state.jobs.second.len()), (1, 0));
     }
 
     #[test]
