@@ -3,7 +3,10 @@
 //! HTTP/2 and HTTP/3 clients may send each cookie on a line of its own, which compresses better;
 //! HTTP/1 allows one line only. Source: RFC 9113 section 8.2.3, RFC 6265 section 5.4.
 
+use std::iter;
+
 use http::HeaderValue;
+use memchr::memchr;
 
 use super::headers::{Headers, Known};
 
@@ -39,7 +42,17 @@ pub fn pairs(headers: &Headers) -> impl Iterator<Item = &[u8]> {
 
 /// Splits a line into its cookies, `name=value`.
 pub fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let pairs = line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let mut rest = Some(line);
+    let pairs = iter::from_fn(move || {
+        let line = rest?;
+        // A sealed session is long.
+        let (pair, after) = match memchr(b';', line) {
+            Some(at) => (&line[..at], Some(&line[at + 1..])),
+            None => (line, None),
+        };
+        rest = after;
+        Some(pair.trim_ascii())
+    });
     pairs.filter(|pair| !pair.is_empty())
 }
 
@@ -65,6 +78,13 @@ mod tests {
         assert_eq!(find(&headers, "c"), Some(&b"a=b"[..]));
         assert_eq!(find(&headers, "d"), Some(&b""[..]));
         assert_eq!(find(&headers, "bet"), None);
+    }
+
+    #[test]
+    fn a_line_is_split_at_each_semicolon_and_empty_parts_are_none() {
+        let pairs = |line: &'static str| split(line.as_bytes()).collect::<Vec<_>>();
+        assert_eq!(pairs("a=1;b=2 ; ;; c=3;"), [&b"a=1"[..], b"b=2", b"c=3"]);
+        assert!(pairs("").is_empty() && pairs(" ; ").is_empty());
     }
 
     #[test]
