@@ -43,8 +43,11 @@ where
 }
 
 /// Awaits one future, and panics with `what` after the deadline.
-pub(crate) async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {
-    within_time(DEADLINE, what, future).await
+pub(crate) fn within<T>(
+    what: impl Display,
+    future: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    within_time(DEADLINE, what, future)
 }
 
 /// Like [`within`], with another deadline.
