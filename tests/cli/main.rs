@@ -10,6 +10,7 @@
 mod arrival;
 mod check;
 mod demo;
+mod editors;
 mod exercise;
 mod live;
 mod minimal;

@@ -166,7 +166,8 @@ impl Setting for AccessFormat {
     }
 
     fn form() -> Form {
-        Form::Text
+        // The names are for editors: a template is any text.
+        Form::Words(vec!["json", "ecs", "common", "combined"]).or(Form::Text)
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

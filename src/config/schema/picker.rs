@@ -39,7 +39,11 @@ impl Setting for PickerSpec {
     }
 
     fn form() -> Form {
-        Form::Text.or(Form::Table(HashingPicker::keys))
+        // The words are for editors: a registered picker has any name.
+        let words = Self::WORDS.iter().map(|(word, _)| *word);
+        Form::Words(words.collect())
+            .or(Form::Text)
+            .or(Form::Table(HashingPicker::keys))
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

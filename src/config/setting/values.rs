@@ -265,7 +265,8 @@ impl Setting for RetryOn {
     }
 
     fn form() -> Form {
-        Form::Text.or(Form::Integer)
+        let words = Form::Words(Self::words().collect());
+        words.or(Form::Text).or(Form::Integer)
     }
 
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {

@@ -27,6 +27,11 @@ pub enum RetryOn {
 }
 
 impl RetryOn {
+    /// The outcomes that have a word of their own, for editors; statuses and codes of gRPC are more.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        WORDS.iter().map(|(word, _)| *word)
+    }
+
     /// Parses a word.
     ///
     /// # Errors
