@@ -60,6 +60,7 @@ mod discovery_scale;
 mod discovery_zookeeper;
 mod drain;
 mod early_answers;
+mod ecs;
 mod ejection;
 mod endpoint_metrics;
 mod endpoint_states;

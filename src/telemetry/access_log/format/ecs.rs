@@ -40,6 +40,15 @@ pub(super) fn write(line: &Line<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     let version = line.protocol.strip_prefix("HTTP/").unwrap_or("");
     member("http.version", out);
     quoted(version.trim_end_matches(".0"), out);
+    if let Some((version, cipher)) = line.tls.and_then(|tls| tls.split_once('/')) {
+        out.extend_from_slice(b",\"tls.version_protocol\":\"tls\"");
+        member("tls.version", out);
+        quoted(version.trim_start_matches("TLSv"), out);
+        // The name of IANA's registry.
+        out.extend_from_slice(b",\"tls.cipher\":\"TLS_");
+        Escape::Json.put(cipher.as_bytes(), out);
+        out.push(b'"');
+    }
     for (name, field, quote) in NAMES {
         if field.applies(line) {
             member(name, out);
@@ -88,7 +97,6 @@ const NAMES: &[(&str, Field, &str)] = &[
     ("user.name", Field::User, "\""),
     ("trace.id", Field::TraceId, "\""),
     ("span.id", Field::SpanId, "\""),
-    ("tls.cipher", Field::Tls, "\""),
     ("tls.client.subject", Field::TlsSubject, "\""),
     ("sluicegate.listener", Field::Listener, "\""),
     ("sluicegate.route", Field::Route, "\""),

@@ -183,6 +183,7 @@ fn ecs_has_the_names_of_the_elastic_common_schema() {
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
         reason: None,
         user: Some("anna"),
+        tls: Some("TLSv1.3/AES_128_GCM_SHA256"),
         ..line()
     };
     let redaction = Redaction::default();
@@ -202,6 +203,8 @@ fn ecs_has_the_names_of_the_elastic_common_schema() {
             "http.request.body.bytes": 0, "http.response.status_code": 200,
             "http.response.body.bytes": 512, "client.ip": "192.0.2.1",
             "user_agent.original": "curl/8", "user.name": "anna",
+            "tls.version": "1.3", "tls.version_protocol": "tls",
+            "tls.cipher": "TLS_AES_128_GCM_SHA256",
             "trace.id": "4bf92f3577b34da6a3ce929d0e0e4736",
             "sluicegate.listener": "web", "sluicegate.route": "orders", "sluicegate.pool": "orders",
             "sluicegate.endpoint": "10.0.0.2:80", "sluicegate.version": "1.4.2",
