@@ -20,6 +20,8 @@ pub struct Status {
     pub next: Option<SystemTime>,
     /// Failed orders in a row.
     pub failures: u32,
+    /// Time of the first of them that this process has seen.
+    pub failing_since: Option<SystemTime>,
     /// Reason why the last order failed.
     pub error: Option<String>,
 }

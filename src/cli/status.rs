@@ -40,15 +40,16 @@ pub(super) fn status(args: &Args, ask: &AskArgs) -> Result<Exit, CommandError> {
         }))?,
         OutputFormat::Text => {
             let pools: Vec<Pool> = client.understand(pools)?;
+            let rollouts: Vec<Rollout> = client.understand(rollouts)?;
             let wrong = wrong(
                 &client.understand(ready)?,
                 &pools,
-                &client.understand::<Vec<_>>(rollouts)?,
+                &rollouts,
                 &client.understand::<Vec<_>>(certificates)?,
             );
             let status = client.understand(status)?;
             let listeners: Vec<_> = client.understand(listeners)?;
-            print::answer(&text(&wrong, &status, &listeners, &pools))?;
+            print::answer(&text(&wrong, &status, &listeners, &pools, &rollouts))?;
         }
     }
     Ok(Exit::Fine)
@@ -62,7 +63,13 @@ fn even_if_refused(answer: Result<Value, ClientError>) -> Result<Value, ClientEr
     }
 }
 
-fn text(wrong: &[String], status: &Status, listeners: &[Listener], pools: &[Pool]) -> String {
+fn text(
+    wrong: &[String],
+    status: &Status,
+    listeners: &[Listener],
+    pools: &[Pool],
+    rollouts: &[Rollout],
+) -> String {
     let mut out = String::new();
     for line in wrong {
         let _ = writeln!(out, "! {line}");
@@ -98,7 +105,31 @@ fn text(wrong: &[String], status: &Status, listeners: &[Listener], pools: &[Pool
         let endpoints: Vec<Row<'_>> = pool.endpoints.iter().map(endpoint).collect();
         out.push_str(&print::columns(&endpoints));
     }
+    if !rollouts.is_empty() {
+        out.push_str("\nrollouts\n");
+        let rows: Vec<Row<'_>> = rollouts.iter().map(rollout).collect();
+        out.push_str(&print::columns(&rows));
+    }
     out
+}
+
+/// A rollout in a line; `sluicegate rollout status` has its figures.
+fn rollout(it: &Rollout) -> Row<'_> {
+    let paused = if it.paused { ", paused" } else { "" };
+    let state = format!("{}{paused}", it.state.replace('_', " "));
+    let (step, steps) = (it.step.min(it.steps.len()), it.steps.len());
+    let place = match steps {
+        0 => String::new(),
+        _ => format!("step {step} of {steps}"),
+    };
+    let share = format!("{:.0} % of the users", it.share * 100.0);
+    vec![
+        (&*it.name).into(),
+        format!("pool {}", it.pool).into(),
+        state.into(),
+        place.into(),
+        share.into(),
+    ]
 }
 
 /// Writes the source of the endpoints and its state.

@@ -83,13 +83,18 @@ impl Fault {
     /// Does it to a request.
     pub(super) async fn inject(self, exchange: &mut Exchange) -> Result<Verdict, Failure> {
         if let Some(delay) = self.delay {
-            count(exchange, "delay");
+            count(exchange, "delay", "");
             tokio::time::sleep(delay).await;
         }
         let Some(status) = self.abort else {
             return Ok(Verdict::Continue);
         };
-        count(exchange, "abort");
+        let class = if status.is_server_error() {
+            "5xx"
+        } else {
+            "4xx"
+        };
+        count(exchange, "abort", class);
         let refusal = Refusal::new(status, word(status))
             .sentence("fault injected")
             .detail("fault injected");
@@ -97,9 +102,9 @@ impl Fault {
     }
 }
 
-fn count(exchange: &Exchange, kind: &'static str) {
+fn count(exchange: &Exchange, kind: &'static str, class: &'static str) {
     if let Some(route) = exchange.route_metrics() {
-        route.count_fault(kind);
+        route.count_fault(kind, class);
     }
 }
 

@@ -34,7 +34,8 @@ impl Control {
             &self.path,
         );
         token_keys::start(services, &self.shared, &self.events);
-        certificates::start(services, &self.shared, &self.events, &self.tickets);
+        let outages = &self.board.outages;
+        certificates::start(services, &self.shared, &self.events, &self.tickets, outages);
         acme::start(services, &self.shared, &self.events, &self.challenges);
         self.metrics.start(services);
         self.traces.start(services);

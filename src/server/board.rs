@@ -6,7 +6,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::{keeper::Texts, outages::Outages, rollouts::Desk, upgrade::predecessor::Predecessor};
+use super::{
+    failing::Lines, keeper::Texts, outages::Outages, rollouts::Desk,
+    upgrade::predecessor::Predecessor,
+};
 use crate::admin::model::{self, ReloadReport, ReloadResult};
 use crate::config::{Config, Diff, Held};
 use crate::upstream::registration::RegistrationSpec;
@@ -33,8 +36,8 @@ struct Inner {
     last_reload: Option<ReloadReport>,
     /// Parts of the process that have ended or do not respond.
     troubles: Vec<Trouble>,
-    /// Pools, routes and limits that fail requests, the worst first.
-    failing: Vec<String>,
+    /// Pools, routes and limits that fail requests, and endpoints that do worse than others.
+    failing: Lines,
     /// Settings that only a restart would change.
     held: Held,
     /// The process that this one took over from, until it has ended.
@@ -84,7 +87,7 @@ impl Board {
                 degraded,
                 last_reload: None,
                 troubles: Vec::new(),
-                failing: Vec::new(),
+                failing: Lines::default(),
                 held: Held::default(),
                 texts: None,
                 registrations: HashMap::new(),
@@ -180,12 +183,12 @@ impl Board {
         self.lock().troubles = troubles;
     }
 
-    /// Lines about requests that fail.
-    pub(crate) fn failing(&self) -> Vec<String> {
+    /// Lines about requests that fail, and about endpoints that do worse than others.
+    pub(crate) fn failing(&self) -> Lines {
         self.lock().failing.clone()
     }
 
-    pub(crate) fn set_failing(&self, lines: Vec<String>) {
+    pub(crate) fn set_failing(&self, lines: Lines) {
         self.lock().failing = lines;
     }
 

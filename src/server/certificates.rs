@@ -12,7 +12,7 @@
 //! Owns the gauges of the certificates' expiry, and the last seen stamps of each file.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::PathBuf,
     rc::Rc,
     sync::Arc,
@@ -26,6 +26,7 @@ use super::{
     disk::{Disk, DiskError},
     expiry::{Dated, Expiries, Subject},
     named_files::RESTLESS_MAX,
+    outages::Outages,
     service::{Ended, Services, Stop},
 };
 use crate::{
@@ -44,11 +45,14 @@ pub(super) fn start(
     shared: &Arc<SharedState>,
     events: &Arc<Events>,
     tickets: &Arc<TicketKeys>,
+    outages: &Arc<Outages>,
 ) {
     let (shared, events) = (Arc::clone(shared), Arc::clone(events));
+    let outages = Arc::clone(outages);
     let disk = Rc::new(Disk::new("certificates"));
     services.start("certificate watch", move |stop| {
-        let watch = Watch::new(shared.metrics.control(), Rc::clone(&disk));
+        let outages = Arc::clone(&outages);
+        let watch = Watch::new(shared.metrics.control(), Rc::clone(&disk), outages);
         watch.run(Arc::clone(&shared), Arc::clone(&events), stop)
     });
     let tickets = Arc::clone(tickets);
@@ -73,6 +77,9 @@ struct Watch {
     shown: HashMap<(String, PathBuf), [SharedGauge; 2]>,
     expiries: Expiries,
     disk: Rc<Disk>,
+    outages: Arc<Outages>,
+    /// Owners whose files are refused, as readiness has it.
+    refused: HashSet<Owner>,
 }
 
 /// Stamps seen at a look, and the result of reading the files.
@@ -103,13 +110,15 @@ enum Held {
 }
 
 impl Watch {
-    fn new(metrics: ControlMetrics, disk: Rc<Disk>) -> Self {
+    fn new(metrics: ControlMetrics, disk: Rc<Disk>, outages: Arc<Outages>) -> Self {
         Self {
             metrics,
             seen: HashMap::new(),
             shown: HashMap::new(),
             expiries: Expiries::default(),
             disk,
+            outages,
+            refused: HashSet::new(),
         }
     }
 
@@ -141,6 +150,7 @@ impl Watch {
         }
         self.seen
             .retain(|owner, _| all.iter().any(|(it, _)| it == owner));
+        self.note();
         self.show(snapshot);
         let subjects = all.iter().flat_map(|(owner, held)| {
             let (kind, name) = owner.words();
@@ -225,6 +235,20 @@ impl Watch {
         events.publish("certificates", "proxy", what);
     }
 
+    /// Has readiness list whose files are refused, and nobody else.
+    fn note(&mut self) {
+        let before = std::mem::take(&mut self.refused);
+        for (owner, seen) in &self.seen {
+            if let Some(fault) = seen.told.first() {
+                self.outages.note::<()>(owner.refused(), &Err(fault));
+                self.refused.insert(owner.clone());
+            }
+        }
+        for owner in before.difference(&self.refused) {
+            self.outages.over(owner.refused());
+        }
+    }
+
     /// Updates the gauges of the listeners' certificates.
     fn show(&mut self, snapshot: &Snapshot) {
         let mut expiries: HashMap<(String, PathBuf), i64> = HashMap::new();
@@ -259,6 +283,12 @@ impl Owner {
             Self::Listener(name) => ("listener", name),
             Self::Pool(name) => ("pool", name),
         }
+    }
+
+    /// The words of readiness while its files are refused.
+    fn refused(&self) -> String {
+        let (of, name) = self.words();
+        format!("{of} {name}: its changed certificate files are refused, the old ones stay in use,")
     }
 }
 
@@ -330,7 +360,7 @@ mod tests {
         let path = folder.path().join("a.pem");
         std::fs::write(&path, "1").unwrap();
         let disk = Rc::new(Disk::new("test"));
-        let mut watch = Watch::new(Metrics::new(100).control(), disk);
+        let mut watch = Watch::new(Metrics::new(100).control(), disk, Arc::default());
         let owner = Owner::Listener("web".into());
         let start = Instant::now();
         let mut read = Vec::new();
@@ -351,7 +381,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pem");
         let disk = Rc::new(Disk::new("test"));
-        let mut watch = Watch::new(Metrics::new(100).control(), disk);
+        let mut watch = Watch::new(Metrics::new(100).control(), disk, Arc::default());
         let owner = Owner::Listener("web".into());
         let start = Instant::now();
         let mut read = Vec::new();

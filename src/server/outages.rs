@@ -1,6 +1,7 @@
 //! Failures beside the traffic, which the readiness probe and `status` tell.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt::Display,
     sync::{Mutex, PoisonError},
@@ -9,7 +10,7 @@ use std::{
 
 /// Helpers of the proxy that fail now. Requests are served without them.
 #[derive(Debug, Default)]
-pub(crate) struct Outages(Mutex<BTreeMap<&'static str, Outage>>);
+pub(crate) struct Outages(Mutex<BTreeMap<Cow<'static, str>, Outage>>);
 
 #[derive(Debug)]
 struct Outage {
@@ -19,11 +20,16 @@ struct Outage {
 
 impl Outages {
     /// Notes how something went, such as `the last good configuration is not kept`.
-    pub(crate) fn note<T>(&self, what: &'static str, went: &Result<T, impl Display>) {
+    pub(crate) fn note<T>(
+        &self,
+        what: impl Into<Cow<'static, str>>,
+        went: &Result<T, impl Display>,
+    ) {
+        let what = what.into();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match went {
             Ok(_) => {
-                all.remove(what);
+                all.remove(&what);
             }
             Err(error) => {
                 let outage = all.entry(what).or_insert_with(|| Outage {
@@ -36,14 +42,14 @@ impl Outages {
     }
 
     /// Notes that something works, or is not wanted any more.
-    pub(crate) fn over(&self, what: &'static str) {
+    pub(crate) fn over(&self, what: impl Into<Cow<'static, str>>) {
         self.note(what, &Ok::<_, String>(()));
     }
 
     /// Returns a line for each, with its reason and since when.
     pub(crate) fn lines(&self) -> Vec<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = |(what, outage): (&&str, &Outage)| {
+        let line = |(what, outage): (&Cow<'static, str>, &Outage)| {
             let (why, since) = (&outage.why, humantime::format_rfc3339_seconds(outage.since));
             format!("{what} since {since}: {why}")
         };

@@ -104,13 +104,13 @@ fn tell<T>(remote: &Remote<T>, words: &Words, fetched: Result<T, String>, events
     let url = remote.url.to_string();
     match fetched {
         Ok(fetched) => {
-            if remote.end(Some(fetched)) {
+            if remote.end(Ok(fetched)) {
                 tracing::info!(%url, "{}", words.up);
                 events.publish(words.event, "proxy", json!({ "url": url, "to": "up" }));
             }
         }
         Err(cause) => {
-            if remote.end(None) {
+            if remote.end(Err(cause.clone())) {
                 tracing::warn!(%url, %cause, "{}", words.down);
                 let what = json!({ "url": url, "to": "down", "cause": cause });
                 events.publish(words.event, "proxy", what);

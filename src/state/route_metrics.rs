@@ -30,7 +30,8 @@ pub(crate) struct RouteMetrics {
     /// Requests that got no place, by the requests that share these.
     refused_places: RefCell<Vec<(&'static str, Counter)>>,
     /// Faults that were injected, by their kind.
-    faults: RefCell<Vec<(&'static str, Counter)>>,
+    /// By kind and class of the status.
+    faults: RefCell<Vec<((&'static str, &'static str), Counter)>>,
     /// Requests at the cache, by what it did.
     cache: RefCell<Vec<(&'static str, Counter)>>,
     /// Requests by the pool that a split chose.
@@ -174,16 +175,17 @@ impl RouteMetrics {
             .retain(|(per, _)| stays(per));
     }
 
-    /// Counts an injected fault of this kind.
-    pub(crate) fn count_fault(&self, kind: &'static str) {
+    /// Counts an injected fault of this kind, with the class of its status.
+    pub(crate) fn count_fault(&self, kind: &'static str, class: &'static str) {
         let mut faults = self.faults.borrow_mut();
-        if let Some((_, counter)) = faults.iter().find(|(known, _)| *known == kind) {
+        let fault = (kind, class);
+        if let Some((_, counter)) = faults.iter().find(|(known, _)| *known == fault) {
             return counter.inc();
         }
-        let labels = [&*self.name, kind];
+        let labels = [&*self.name, kind, class];
         let counter = self.worker.counter(&names::FAULTS_INJECTED_TOTAL, labels);
         counter.inc();
-        faults.push((kind, counter));
+        faults.push((fault, counter));
     }
 
     /// Counts a request at the cache.

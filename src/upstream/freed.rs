@@ -18,6 +18,17 @@ pub enum Limit {
     Endpoint,
 }
 
+impl Limit {
+    /// Its key in `limits` of the pool.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Requests => "requests",
+            Self::Endpoint => "per_endpoint",
+        }
+    }
+}
+
 /// Waiters, by limit.
 #[derive(Debug, Default)]
 pub struct Freed {

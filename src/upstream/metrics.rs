@@ -24,6 +24,7 @@ pub struct PoolMetrics {
     retries_failed: Counter,
     exhausted: Counter,
     refused: RefCell<CounterMap<(), 1>>,
+    full: RefCell<CounterMap<&'static str, 2>>,
     hedges: RefCell<CounterMap<&'static str, 2>>,
     pool: Arc<str>,
 }
@@ -58,6 +59,7 @@ impl PoolMetrics {
             retries_failed: worker.counter(&names::RETRIES_TOTAL, [name, "failed"]),
             exhausted: worker.counter(&names::BUDGET_EXHAUSTED_TOTAL, [name]),
             refused: RefCell::new(worker.counter_map(&names::BREAKER_REFUSED_TOTAL)),
+            full: RefCell::new(worker.counter_map(&names::POOL_REFUSED_TOTAL)),
             hedges: RefCell::new(worker.counter_map(&names::HEDGES_TOTAL)),
             pool: Arc::clone(pool),
         }
@@ -95,6 +97,13 @@ impl PoolMetrics {
     #[cold]
     pub fn breaker_refused(&self) {
         self.refused.borrow_mut().get((), || [&*self.pool]).inc();
+    }
+
+    /// Counts a request that a limit of the pool refused, by the key of the limit.
+    #[cold]
+    pub fn limit_refused(&self, key: &'static str) {
+        let mut full = self.full.borrow_mut();
+        full.get(key, || [&*self.pool, key]).inc();
     }
 
     /// Counts a hedge, made or refused.

@@ -64,7 +64,7 @@ async fn a_certificate_is_renewed_in_time_and_stays_while_the_ca_is_away() {
     assert_eq!(shown(&proxy, "shop.test").await.unwrap(), second);
     let ready = proxy.admin("GET", "/ready", "").await.unwrap();
     assert_eq!(ready.status, 200);
-    let reason = "the certificate for shop.test is not renewed";
+    let reason = "the certificate for shop.test is not renewed since 20";
     assert!(ready.text().contains(reason), "{}", ready.text());
     // It has an account there that the CA has forgotten meanwhile.
     pebble.run().await;

@@ -300,6 +300,10 @@ async fn push_swaps_and_fleet_lists_the_proxies_and_tells_two_of_one_name() {
         .start()
         .await;
     twin.log_says("has the same config.name").await;
+    let ready = twin.admin("GET", "/ready", "").await.unwrap();
+    assert_eq!(ready.status, 200);
+    let told = "another proxy of the fleet has the same config.name since 20";
+    assert!(ready.text().contains(told), "{}", ready.text());
     eventually("both are listed", || async {
         (members(&agent, "edge-1").await.len() == 2).then_some(())
     })

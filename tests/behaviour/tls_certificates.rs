@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::harness::{Authority, Issued, Load, Settings, Tunnel, eventually, look};
+use crate::harness::{Authority, Issued, Load, Settings, Tunnel, command, eventually, look};
 use crate::tls::{ONE, echo, secured, shop};
 
 /// Returns the certificate presented to a client that asks for `name`.
@@ -95,6 +95,13 @@ async fn a_bad_renewal_leaves_the_old_certificate_in_use_and_is_told() {
     torn.write(proxy.folder(), "a");
     proxy.metric_becomes(metric, &failed, 2.0).await;
     proxy.log_says("does not belong to").await;
+    let refused = "degraded: listener web: its changed certificate files are refused, the old ones stay in use, since 20";
+    let (_, status) = command(proxy.folder(), &["status"]);
+    let line = status.lines().find(|line| line.contains(refused));
+    assert!(
+        line.is_some_and(|line| line.contains("does not belong to")),
+        "{status}"
+    );
     assert!(shown(web, &authority, "shop.example").await == before);
     for name in [
         "sluicegate_certificate_expiry_timestamp_seconds",
@@ -103,5 +110,12 @@ async fn a_bad_renewal_leaves_the_old_certificate_in_use_and_is_told() {
         let expiry = proxy.metric(name, &[("listener", "web")]).await;
         assert!(expiry > 1.7e9, "{name} {expiry}");
     }
+    let renewed = authority.issue("shop", &["shop.example"]);
+    renewed.write(proxy.folder(), "a");
+    eventually("nothing is refused any more", || async {
+        let (_, status) = command(proxy.folder(), &["status"]);
+        (!status.contains("are refused")).then_some(())
+    })
+    .await;
     proxy.finish().await;
 }

@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -44,6 +44,8 @@ struct Fetches {
     last: Option<Instant>,
     /// Failures in a row.
     failed: u32,
+    /// Time of the first of them, and why the last one failed.
+    trouble: Option<(SystemTime, String)>,
     is_under_way: bool,
 }
 
@@ -106,27 +108,32 @@ impl<T> Remote<T> {
         due
     }
 
-    /// Returns true if the last fetch failed.
-    pub fn is_failing(&self) -> bool {
+    /// Since when fetches fail, and why the last one did; none while they do not.
+    pub fn trouble(&self) -> Option<(SystemTime, String)> {
         let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
-        fetches.failed > 0
+        fetches.trouble.clone()
     }
 
     /// Ends a fetch; the last good one stays if there is no new one. Returns true if it failed
     /// after one that did not, or the other way round.
-    pub fn end(&self, new: Option<T>) -> bool {
+    pub fn end(&self, new: Result<T, String>) -> bool {
         let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         fetches.is_under_way = false;
         let had_failed = fetches.failed > 0;
-        fetches.failed = match new {
-            Some(_) => 0,
-            None => fetches.failed.saturating_add(1),
-        };
+        match &new {
+            Ok(_) => (fetches.failed, fetches.trouble) = (0, None),
+            Err(why) => {
+                fetches.failed = fetches.failed.saturating_add(1);
+                let since = fetches.trouble.take().map(|(since, _)| since);
+                let since = since.unwrap_or_else(SystemTime::now);
+                fetches.trouble = Some((since, why.clone()));
+            }
+        }
         let has_failed = fetches.failed > 0;
         drop(fetches);
         self.newest.send_modify(|(number, newest)| {
             *number += 1;
-            if let Some(new) = new {
+            if let Ok(new) = new {
                 *newest = Some(Arc::new(new));
             }
         });
@@ -155,17 +162,21 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         assert!(keys.begin(start));
         assert!(!keys.begin(after(20)), "one at a time");
-        assert!(keys.end(None));
+        assert!(keys.end(Err("late".to_owned())));
         assert!(!keys.begin(after(1)));
         assert!(keys.begin(after(2)));
-        assert!(!keys.end(None));
+        assert!(!keys.end(Err("late".to_owned())));
         assert!(keys.begin(after(6)));
-        assert!(keys.end(Some(Jwks::default())));
+        assert!(keys.end(Ok(Jwks::default())));
         assert!(keys.now().is_some());
         keys.is_wanted.store(true, Ordering::Relaxed);
         assert!(!keys.begin(after(10)));
         assert!(keys.begin(after(11)));
-        assert!(keys.end(None));
+        assert!(keys.end(Err("late".to_owned())));
         assert!(keys.now().is_some(), "the last good ones stay");
+        let (since, why) = keys.trouble().unwrap();
+        assert_eq!(why, "late");
+        assert!(!keys.end(Err("gone".to_owned())));
+        assert_eq!(keys.trouble(), Some((since, "gone".to_owned())));
     }
 }

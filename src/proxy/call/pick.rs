@@ -192,6 +192,7 @@ async fn wait_in_turn<T>(
     };
     let Some(place) = place else {
         queued.refused_by(obstacle, false);
+        pool.metrics.limit_refused(limit.key());
         return Err(Failure::LimitReached);
     };
     let deadline = place.deadline.min(deadline);
@@ -221,6 +222,7 @@ async fn wait_in_turn<T>(
         timer::now();
         if waited.is_err() {
             queued.refused_by(obstacle, true);
+            pool.metrics.limit_refused(limit.key());
             break Err(Failure::LimitReached);
         }
     };

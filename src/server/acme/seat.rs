@@ -36,6 +36,8 @@ pub(super) struct Seat {
     work: Option<Work>,
     /// The last failure that was told: of the CA, or on the way to it.
     told: Option<bool>,
+    /// The first failure in a row since the start of the process.
+    failing_since: Option<SystemTime>,
 }
 
 /// Work under way; given up when dropped.
@@ -58,6 +60,7 @@ impl Seat {
             plan: Plan::default(),
             work: None,
             told: None,
+            failing_since: None,
         }
     }
 
@@ -99,6 +102,10 @@ impl Seat {
         if step != Step::Wait && is_free {
             self.begin(step, tools);
         }
+        self.failing_since = match self.plan.attempts.failures {
+            0 => None,
+            _ => self.failing_since.or_else(|| Some(SystemTime::now())),
+        };
         certificate.standing.set(self.status());
     }
 
@@ -204,6 +211,7 @@ impl Seat {
             ordering: self.ordering().is_some(),
             next: next.map(|at| UNIX_EPOCH + Duration::from_secs(at)),
             failures: attempts.failures,
+            failing_since: self.failing_since,
             error: (attempts.failures > 0).then(|| attempts.error.clone()),
         }
     }

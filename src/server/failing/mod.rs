@@ -1,10 +1,11 @@
 //! Requests that fail now, for `/ready`, `status`, `top` and the dashboard: pools without an
 //! endpoint that can serve, pools and routes most of whose attempts or requests fail, limits that
-//! refuse.
+//! refuse; and endpoints that do much worse than the others of their pool.
 //!
 //! Part of the control thread. It reads what workers count anyway; the request path knows nothing
 //! of it. Lines are bounded, and each change is logged once.
 
+mod apart;
 mod full;
 mod recent;
 mod unable;
@@ -20,6 +21,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use self::{
+    apart::Apart,
     full::Full,
     recent::{Recent, SLOT, Slot, Turn},
     unable::Unable,
@@ -37,12 +39,23 @@ use crate::{
 pub(super) struct Failing {
     unable: Unable,
     full: Full,
+    apart: Apart,
     recent: BTreeMap<Subject, Recent>,
     requests: Counted,
     attempts: Counted,
     answers: Counted,
+    faults: Counted,
     /// Time of the next slot; none before the first.
     next: Option<Instant>,
+}
+
+/// Lines for an operator, the worst first.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Lines {
+    /// Requests that fail.
+    pub(crate) failing: Vec<String>,
+    /// Endpoints that do much worse than the others of their pool.
+    pub(crate) apart: Vec<String>,
 }
 
 /// Subject of a share of failures.
@@ -67,20 +80,21 @@ struct Results {
 
 impl Failing {
     /// Looks at pools whose endpoints have `changed`, and every 2 s at what was counted. Returns the
-    /// lines, the worst first, if they may be others.
+    /// lines if they may be others.
     pub(super) fn look(
         &mut self,
         snapshot: &Snapshot,
         metrics: &Metrics,
         changed: bool,
         events: &Events,
-    ) -> Option<Vec<String>> {
+    ) -> Option<Lines> {
         let moved = self.unable.look(snapshot, changed);
         let now = Instant::now();
         if self.next.is_none_or(|next| now >= next) {
             self.next = Some(now + SLOT);
             self.count(snapshot, metrics, events);
-            self.full.look(snapshot, SystemTime::now());
+            self.full.look(snapshot, metrics, SystemTime::now());
+            self.apart.look(metrics, SystemTime::now(), events);
         } else if !moved {
             return None;
         }
@@ -130,6 +144,16 @@ impl Failing {
                 results.entry(subject).or_default().failed(more, FIVE_XX);
             }
         });
+        // What a route answers itself on purpose tells of no trouble.
+        let faults = metrics.totals(&names::FAULTS_INJECTED_TOTAL);
+        self.faults.each(faults, |labels, more| {
+            if let [route, _, class] = labels
+                && &**class == "5xx"
+                && let Some(results) = results.get_mut(&Subject::Route(route.clone()))
+            {
+                results.on_purpose(more);
+            }
+        });
         for subject in results.keys() {
             if !self.recent.contains_key(subject) {
                 self.recent.insert(subject.clone(), Recent::default());
@@ -153,7 +177,7 @@ impl Failing {
         }
     }
 
-    fn lines(&self) -> Vec<String> {
+    fn lines(&self) -> Lines {
         let mut lines = Vec::new();
         bounded(&mut lines, self.unable.lines(), "pools cannot serve");
         let of = |pools: bool| {
@@ -167,7 +191,16 @@ impl Failing {
         bounded(&mut lines, of(true), "pools fail");
         bounded(&mut lines, of(false), "routes fail");
         bounded(&mut lines, self.full.lines(), "limits refuse requests");
-        lines
+        let mut apart = Vec::new();
+        bounded(
+            &mut apart,
+            self.apart.lines(),
+            "endpoints do worse than their pool",
+        );
+        Lines {
+            failing: lines,
+            apart,
+        }
     }
 }
 
@@ -272,6 +305,12 @@ impl Results {
         } else {
             self.reasons.insert(why.into(), more);
         }
+    }
+
+    /// Takes out failures that somebody has asked for.
+    fn on_purpose(&mut self, count: u64) {
+        self.slot.all = self.slot.all.saturating_sub(count);
+        self.slot.failed = self.slot.failed.saturating_sub(count);
     }
 
     fn worst(&self) -> Option<&str> {

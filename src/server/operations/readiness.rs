@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Api;
-use crate::admin::model::Ready;
+use crate::{admin::model::Ready, server::failing::Lines, state::Snapshot};
 
 impl Api {
     /// Returns a line for each certificate that a CA has not issued, or not renewed.
@@ -18,13 +18,15 @@ impl Api {
         let certificates = listeners.filter_map(|listener| listener.acme.as_ref());
         let lines = certificates.filter_map(|it| {
             let (status, names) = (it.standing.status(), it.order.label());
+            let since = status.failing_since.map(humantime::format_rfc3339_seconds);
+            let since = since.map_or_else(String::new, |since| format!(" since {since}"));
             match (status.error, status.expires) {
                 (None, Some(_)) => None,
                 (Some(error), Some(_)) => Some(format!(
-                    "the certificate for {names} is not renewed: {error}"
+                    "the certificate for {names} is not renewed{since}: {error}"
                 )),
                 (Some(error), None) => Some(format!(
-                    "the certificate for {names} is not issued: {error}"
+                    "the certificate for {names} is not issued{since}: {error}"
                 )),
                 (None, None) => Some(format!("the certificate for {names} is not issued yet")),
             }
@@ -42,8 +44,12 @@ impl Api {
         // A start with the last good configuration serves: it must not take a fleet out of
         // rotation.
         reasons.extend(self.board.degraded());
-        let hurt = self.board.failing();
+        let Lines {
+            failing: hurt,
+            apart,
+        } = self.board.failing();
         reasons.extend_from_slice(&hurt);
+        reasons.extend(apart);
         // The last good list stays in use.
         let snapshot = self.shared.snapshot();
         let sources = snapshot.pools.iter().filter(|it| it.discovery.is_some());
@@ -88,22 +94,15 @@ impl Api {
                 store.url()
             )
         }));
-        let failing = snapshot.token_keys().filter(|it| it.is_failing());
-        reasons.extend(
-            failing.map(|it| format!("the keys of tokens cannot be fetched from {}", it.url)),
-        );
-        let failing = snapshot.providers().map(|it| it.document());
-        reasons.extend(failing.filter(|it| it.is_failing()).map(|it| {
-            let url = &it.url;
-            format!("the metadata of the OpenID provider cannot be fetched from {url}")
-        }));
+        reasons.extend(unfetched(&snapshot));
         let troubles = self.board.troubles();
         let ready = !draining && !troubles.iter().any(|trouble| trouble.hurts_traffic);
         reasons.extend(troubles.into_iter().map(|trouble| trouble.what));
         if let Some(report) = self.board.last_reload()
             && let Some(error) = report.error
         {
-            reasons.push(format!("the last reload was refused: {error}"));
+            let at = &report.time;
+            reasons.push(format!("the last reload was refused at {at}: {error}"));
         }
         // Routes may share what fails, such as keys of tokens.
         let mut told = HashSet::new();
@@ -114,4 +113,31 @@ impl Api {
             failing: Some(hurt),
         }
     }
+}
+
+/// A line for each document that is not fetched: keys of tokens, metadata of providers.
+fn unfetched(snapshot: &Snapshot) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(snapshot.token_keys().filter_map(|it| {
+        let (since, why) = failing(it.trouble())?;
+        let url = &it.url;
+        Some(format!(
+            "the keys of tokens cannot be fetched from {url} since {since}: {why}"
+        ))
+    }));
+    let providers = snapshot.providers().map(|it| it.document());
+    lines.extend(providers.filter_map(|it| {
+        let (since, why) = failing(it.trouble())?;
+        let url = &it.url;
+        Some(format!(
+            "the metadata of the OpenID provider cannot be fetched from {url} since {since}: {why}"
+        ))
+    }));
+    lines
+}
+
+/// The time since when something fails, as text, with the reason.
+fn failing(trouble: Option<(SystemTime, String)>) -> Option<(String, String)> {
+    let (since, why) = trouble?;
+    Some((humantime::format_rfc3339_seconds(since).to_string(), why))
 }

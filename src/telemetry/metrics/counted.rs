@@ -34,6 +34,7 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::BREAKER_TRANSITIONS_TOTAL,
     &names::BREAKER_REFUSED_TOTAL,
     &names::BUDGET_EXHAUSTED_TOTAL,
+    &names::POOL_REFUSED_TOTAL,
     &names::PICKS_TOTAL,
     &names::TLS_HANDSHAKES_TOTAL,
     &names::ACME_ORDERS_TOTAL,

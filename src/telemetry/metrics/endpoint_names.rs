@@ -1,4 +1,4 @@
-//! The metric families of single endpoints, of panic, and of bytes.
+//! The metric families of single endpoints, of panic, of bytes, and of the limits of a pool.
 //!
 //! As `names`, which gives them on. A family whose first labels are `pool` and `endpoint` has at
 //! most `metrics.per_endpoint` endpoints; the others of a pool are `other`.
@@ -81,6 +81,13 @@ pub static POOL_RESPONSE_BODY_BYTES_TOTAL: CounterDesc<1> = CounterDesc::new(
     "sluicegate_pool_response_body_bytes_total",
     "Bytes of response bodies sent to clients, of answers of the pool.",
     ["pool"],
+);
+
+/// Requests that a limit of the pool refused; `limit` is its key.
+pub static POOL_REFUSED_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_pool_refused_total",
+    "Requests that a limit of the pool refused, by its key in `limits`: `connections`, `requests` or `per_endpoint`.",
+    ["pool", "limit"],
 );
 
 /// Upper bounds of an endpoint's durations: some of `DURATION_BOUNDS_NS`, since there are many

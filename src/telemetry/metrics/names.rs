@@ -157,10 +157,10 @@ pub static SHADOW_REQUESTS_TOTAL: CounterDesc<2> = CounterDesc::new(
 );
 
 /// Faults that a route injected; `kind` is `delay` or `abort`.
-pub static FAULTS_INJECTED_TOTAL: CounterDesc<2> = CounterDesc::new(
+pub static FAULTS_INJECTED_TOTAL: CounterDesc<3> = CounterDesc::new(
     "sluicegate_faults_injected_total",
-    "Requests that a route delayed (`delay`) or answered with a failure (`abort`) on purpose.",
-    ["route", "kind"],
+    "Requests that a route delayed (`delay`) or answered with a failure (`abort`, with the class of its status) on purpose.",
+    ["route", "kind", "status_class"],
 );
 
 /// Calls of the store of a rate limit; `result` is `answered`, `late`, `failed` or `skipped`.

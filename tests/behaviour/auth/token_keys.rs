@@ -58,6 +58,13 @@ async fn keys_of_a_url_are_followed_and_survive_its_absence() {
     })
     .await;
     proxy.log_says("the keys of tokens cannot be fetched").await;
+    let ready = proxy.admin("GET", "/ready", "").await.unwrap();
+    assert_eq!(ready.status, 200);
+    let begin = format!(
+        "the keys of tokens cannot be fetched from http://{}/keys since 20",
+        keys.address()
+    );
+    assert!(ready.text().contains(&begin), "{}", ready.text());
     assert_eq!(ask(&proxy, "/", &two).await.status, 200);
     proxy.finish().await;
 }

@@ -181,6 +181,11 @@ impl Follower {
             );
         }
         *session.has_twin = twin.is_some();
+        let alone = match &twin {
+            Some(twin) => Err(format!("{} has \"{}\" too", twin.process, twin.name)),
+            None => Ok(()),
+        };
+        self.outages.note(SAME_NAME, &alone);
     }
 
     /// Tells that the state of this proxy cannot be written.
@@ -189,6 +194,9 @@ impl Follower {
         tracing::warn!(%key, %message, "the state of this proxy cannot be written to the store");
     }
 }
+
+/// Two proxies of one name are one to whoever reads the list.
+const SAME_NAME: &str = "another proxy of the fleet has the same config.name";
 
 /// Returns the servers of etcd, if the store is there.
 fn cluster(place: &Place) -> Option<Cluster> {
