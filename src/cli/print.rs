@@ -21,6 +21,15 @@ pub(super) fn seconds(ms: u64) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_secs(ms / 1000))
 }
 
+/// Text of a time in the one unit that a reader thinks in: `13 days`, `5 hours`, `1 minute`.
+pub(super) fn rough_time(seconds: u64) -> String {
+    let units = [(24 * 3600, "day"), (3600, "hour"), (60, "minute")];
+    let unit = units.into_iter().find(|(size, _)| seconds >= 2 * size);
+    let (size, name) = unit.unwrap_or((1, "second"));
+    let count = usize::try_from(seconds / size).unwrap_or(usize::MAX);
+    counted(count, name)
+}
+
 /// Writes an answer for programs to standard output.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;

@@ -1,5 +1,6 @@
 //! All that is wrong with the running proxy, the worst first: for `status` and `top`.
 
+use super::print;
 use crate::admin::model::{CertificateExpiry, Endpoint, Pool, Ready, Rollout};
 
 /// Lists what an operator should look at: a line each.
@@ -89,25 +90,24 @@ fn expiring(certificate: &CertificateExpiry) -> Option<String> {
         certificate,
         expires,
         expires_in_seconds,
+        expires_soon,
         acme,
         ..
     } = certificate;
-    let days = expires_in_seconds.div_euclid(24 * 3600);
+    let time = print::rough_time(expires_in_seconds.unsigned_abs());
     if *expires_in_seconds < 0 {
         Some(format!(
-            "{of} {name}: certificate {certificate} expired at {expires}"
+            "{of} {name}: certificate {certificate} expired {time} ago, at {expires}; most peers refuse it"
         ))
-    } else if days < SOON_DAYS && acme.is_none() {
+    } else if *expires_soon && acme.is_none() {
+        // One that a CA renews by itself is told of when that fails.
         Some(format!(
-            "{of} {name}: certificate {certificate} expires in {days} days, at {expires}"
+            "{of} {name}: certificate {certificate} expires in {time}, at {expires}"
         ))
     } else {
         None
     }
 }
-
-/// Days before the end of a certificate at which it is listed.
-const SOON_DAYS: i64 = 14;
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +142,7 @@ mod tests {
             names: Vec::new(),
             expires: "2026-01-01T00:00:00Z".to_owned(),
             expires_in_seconds,
+            expires_soon: expires_in_seconds < 14 * 24 * 3600,
             acme: None,
         }
     }
@@ -180,8 +181,8 @@ mod tests {
             [
                 "pool app: no endpoint can serve",
                 "degraded: the last reload was refused",
-                "listener web: certificate a.pem expired at 2026-01-01T00:00:00Z",
-                "listener web: certificate a.pem expires in 0 days",
+                "listener web: certificate a.pem expired 1 second ago",
+                "listener web: certificate a.pem expires in 60 minutes",
                 "pool app: 1 of 2 endpoints are out",
             ]
         );

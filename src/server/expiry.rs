@@ -130,20 +130,13 @@ fn states_of(certificate: &Certificate, now: SystemTime) -> [Option<State>; 2] {
     let at = instant(expires);
     let certificate_state = if at < now {
         Some(State::Expired(expires))
-    } else if at < now + soon(certificate) {
+    } else if certificate.expires_soon(unix_seconds(now)) {
         Some(State::Soon(expires))
     } else {
         None
     };
     let staple = certificate.staple_overdue(now).map(|_| State::StapleOver);
     [certificate_state, staple]
-}
-
-/// Returns the time before the end from which warnings are logged: not for most of a short life.
-fn soon(certificate: &Certificate) -> Duration {
-    let life = certificate.expires.saturating_sub(certificate.begins);
-    let life = Duration::from_secs(u64::try_from(life).unwrap_or(0));
-    SOON.min(life / 4)
 }
 
 fn tell(subject: &Subject, state: State, now: SystemTime, events: &Events) {
@@ -200,13 +193,16 @@ fn tell(subject: &Subject, state: State, now: SystemTime, events: &Events) {
     events.publish("certificate_expiry", "proxy", what);
 }
 
+fn unix_seconds(now: SystemTime) -> i64 {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
 fn instant(unix_s: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(unix_s).unwrap_or(0))
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Time before the expiry from which warnings are logged; a quarter of the lifetime if that is less.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Interval between two warnings about the same certificate.
 const AGAIN: Duration = DAY;
 
@@ -249,8 +245,9 @@ mod tests {
             let due = expiries.due(std::iter::once(one.clone()), now);
             due.into_iter().map(|(_, state)| state).collect::<Vec<_>>()
         };
-        assert!(look(expires - SOON - Duration::from_secs(1)).is_empty());
-        let first = expires - SOON + Duration::from_secs(1);
+        let soon = 14 * DAY;
+        assert!(look(expires - soon - Duration::from_secs(1)).is_empty());
+        let first = expires - soon + Duration::from_secs(1);
         assert_eq!(look(first), [State::Soon(end)]);
         assert!(look(first + AGAIN - Duration::from_secs(1)).is_empty());
         assert_eq!(look(first + AGAIN), [State::Soon(end)]);

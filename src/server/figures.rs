@@ -110,6 +110,7 @@ fn view(of: &str, name: &str, certificate: &Certificate, now: i64) -> model::Cer
         names: certificate.names.clone(),
         expires: humantime::format_rfc3339_seconds(expires).to_string(),
         expires_in_seconds: certificate.expires.saturating_sub(now),
+        expires_soon: certificate.expires_soon(now),
         acme: None,
     }
 }

@@ -179,6 +179,13 @@ impl Certificate {
         })
     }
 
+    /// Returns whether its end is near or over at this time, in seconds of Unix time: from two weeks
+    /// before the end, or for the last quarter of a shorter life.
+    pub fn expires_soon(&self, now: i64) -> bool {
+        let life = self.expires.saturating_sub(self.begins);
+        self.expires.saturating_sub(now) < SOON.min(life / 4)
+    }
+
     fn out_of_time(&self, now: SystemTime) -> Option<TlsFault> {
         let now = ocsp::unix_s(now);
         let path = || self.files.chain.clone();
@@ -199,6 +206,9 @@ impl Certificate {
         stapled.map_or(&self.key, |stapled| &stapled.key)
     }
 }
+
+/// Seconds before the end of a certificate from which on it is warned of.
+const SOON: i64 = 14 * 24 * 3600;
 
 /// Returns the names of a certificate: those of the extension (RFC 9525 section 2); the common name
 /// is obsolete.

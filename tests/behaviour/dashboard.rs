@@ -3,70 +3,21 @@
 //! With `SCREENSHOTS=FOLDER` the tests also write pictures of what they see.
 
 mod accessible;
+mod certificates;
+mod charts;
+mod start;
+mod values;
 mod views;
 
-use crate::harness::{
-    Backend, Chromium, Client, Proxy, Screen, Settings, answer, eventually, identity,
-};
-
-const ALL: &str = r#"
-    [proxy]
-    workers = 1
-    [admin]
-    address = "$admin"
-    token = { env = "ADMIN_TOKEN" }
-    [listeners.web]
-    address = "$web"
-    [routes.shop]
-    pool = "app"
-    [routes.away]
-    path = "/away"
-    pool = "away"
-    [pools.app]
-    endpoints = [{ address = "$a", version = "1.4.0" }, { address = "$b", version = "2.0.0" }]
-    [pools.away]
-    endpoints = ["$gone"]
-"#;
-
-async fn start() -> (Proxy, Backend, Backend) {
-    let a = Backend::start(identity("a")).await;
-    let b = Backend::start(|_| answer("b")).await;
-    let gone = Backend::start(|_| answer("gone")).await.address();
-    let proxy = Settings::new(ALL)
-        .variable("ADMIN_TOKEN", "correct-horse")
-        .backend("a", &a)
-        .backend("b", &b)
-        .address("gone", gone)
-        .start()
-        .await;
-    (proxy, a, b)
-}
-
-fn url(proxy: &Proxy, part: &str) -> String {
-    format!("http://{}/{part}", proxy.address("admin"))
-}
-
-/// Gives the page the token by its form.
-async fn log_in(browser: &mut Chromium) {
-    browser.click("#token-button").await;
-    browser.until("document.activeElement.id == 'secret'").await;
-    browser.typed("correct-horse").await;
-    browser.press("Enter").await;
-    browser
-        .until("sessionStorage.getItem('sluicegate-token') == 'correct-horse'")
-        .await;
-    browser
-        .until("document.querySelector('#state').textContent")
-        .await;
-}
+use self::start::{go, log_in, page, start};
+use crate::harness::{Client, Screen, eventually};
 
 #[tokio::test]
 async fn a_click_drains_an_endpoint_and_the_page_shows_it() {
     let (proxy, a, b) = start().await;
-    let Some(mut browser) = Chromium::start("en", Screen::Desk).await else {
+    let Some(mut browser) = page(&proxy, "", "en", Screen::Desk).await else {
         return;
     };
-    browser.open(&url(&proxy, "")).await;
     browser
         .until("document.querySelector('#state').textContent == 'running'")
         .await;
@@ -128,11 +79,10 @@ async fn a_click_drains_an_endpoint_and_the_page_shows_it() {
 #[tokio::test]
 async fn the_dashboard_speaks_chinese_and_fits_a_phone() {
     let (proxy, _a, _b) = start().await;
-    let Some(mut browser) = Chromium::start("zh-CN", Screen::Phone).await else {
+    proxy.get("/away").await;
+    let Some(mut browser) = page(&proxy, "", "zh-CN", Screen::Phone).await else {
         return;
     };
-    proxy.get("/away").await;
-    browser.open(&url(&proxy, "")).await;
     browser
         .until("document.querySelector('#state').textContent == '运行中'")
         .await;
@@ -146,15 +96,10 @@ async fn the_dashboard_speaks_chinese_and_fits_a_phone() {
     let wide = "document.documentElement.scrollWidth - innerWidth";
     assert_eq!(browser.evaluate(wide).await, 0);
     for view in ["rollouts", "events", "requests", "explain", "connections"] {
-        browser.click(&format!("nav a[href='#{view}']")).await;
-        browser
-            .until(&format!(
-                "document.querySelector(\"nav a[href='#{view}']\").ariaCurrent == 'page'"
-            ))
-            .await;
+        go(&mut browser, view).await;
         assert_eq!(browser.evaluate(wide).await, 0, "{view}");
     }
-    browser.click("nav a[href='#overview']").await;
+    go(&mut browser, "overview").await;
     browser
         .until("document.body.innerText.includes('127.0.0.1')")
         .await;

@@ -55,7 +55,12 @@ export async function follow(hear, tell) {
         wait = 1000;
         tell("open");
         if (id !== null) last = id;
-        hear(kind, data);
+        try {
+          hear(kind, data);
+        } catch (fault) {
+          // A fault of the page is no fault of the connection.
+          console.error(fault);
+        }
       });
       tell("lost");
     } catch (error) {

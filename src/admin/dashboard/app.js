@@ -9,7 +9,7 @@ import { explain } from "./explain.js";
 import { requests } from "./requests.js";
 import { rollouts } from "./rollouts.js";
 import { event, sample, state } from "./state.js";
-import { duration, language, switchLanguage, t, word } from "./text.js";
+import { duration, language, moment, switchLanguage, t, word } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -105,18 +105,28 @@ function show() {
 /** All that is wrong, the worst first. */
 function wrong(it) {
   const all = [];
-  const day = 86400;
   for (const one of it.certificates) {
-    const days = Math.floor(one.expires_in_seconds / day);
-    if (days < 0) all.push(["bad", t("certificateOver", one.certificate, one.name)]);
-    else if (days < 14) all.push(["warn", t("certificateSoon", one.certificate, one.name, days)]);
+    const left = one.expires_in_seconds;
+    const words = [one.certificate, `${t(one.of)} ${one.name}`, duration(Math.abs(left)), moment(one.expires)];
+    if (left < 0) all.push(["bad", t("certificateOver", ...words)]);
+    // One that a CA renews by itself is told of only when that fails.
+    else if (one.expires_soon && !one.acme) all.push(["warn", t("certificateSoon", ...words)]);
   }
   for (const pool of it.pools) {
+    const out = pool.endpoints.filter((one) => !one.eligible);
+    if (out.length && out.length < pool.endpoints.length) {
+      const [first] = out, state = first.condition || first.state.replaceAll("_", " ");
+      const why = first.cause && !first.down ? `: ${first.cause}` : "";
+      all.push(["warn", t("shrunkIn", pool.name, out.length, pool.endpoints.length, `${first.address}, ${state}${why}`)]);
+    }
     if (pool.panic) all.push(["bad", t("panicIn", pool.name)]);
     if (pool.breaker && pool.breaker.state !== "closed") all.push(["bad", t("breakerIn", pool.name, word(pool.breaker.state), pool.breaker.cause || "")]);
   }
   for (const one of it.rollouts) {
     if (one.state === "waiting") all.push(["warn", t("waitingIn", one.name, one.reason)]);
+    if (one.state === "frozen") all.push(["warn", t("frozenIn", one.name, one.reason)]);
+    const away = one.fleet && (one.fleet.held_back || one.fleet.foreign || one.fleet.store_error);
+    if (away) all.push(["warn", t("awayIn", one.name, away)]);
     if (["rolling_back", "rolled_back"].includes(one.state)) all.push(["warn", t("rolledBackIn", one.name, one.reason)]);
   }
   // Of a fault in a file the message and the place; the rest is among the events.
@@ -131,11 +141,13 @@ function frame() {
   const it = state.overview;
   const pill = $("state");
   const fails = it.ready.ready && (it.ready.failing || []).length > 0;
-  const doubtful = it.status.state === "running" && (it.ready.reasons || []).length > 0;
+  const alerts = wrong(it);
+  const amiss = (it.ready.reasons || []).length > 0 || alerts.some(([tone]) => tone === "bad");
+  const doubtful = it.status.state === "running" && amiss;
   const name = fails && it.status.state !== "draining" ? "failing" : it.ready.ready ? (doubtful ? "degraded" : it.status.state) : it.status.state === "draining" ? "draining" : "notReady";
   say(pill, t(name));
   mark(pill, "class", `pill ${name === "running" ? "good" : name === "degraded" ? "warn" : "bad"}`);
-  keyed($("alerts"), wrong(it), ([tone, text]) => tone + text, ([tone, text]) => ({
+  keyed($("alerts"), alerts, ([tone, text]) => tone + text, ([tone, text]) => ({
     root: h("p", { class: `alert ${tone}`, role: tone === "bad" ? "alert" : null }, tone === "bad" ? "✖ " : "▲ ", text), update() {},
   }));
   say($("foot"), [`Sluicegate ${it.status.version}`, t("uptime", duration(it.status.uptime_seconds)),

@@ -16,8 +16,8 @@ function clients() {
     { title: t("requests"), number: true, show: (cell, it) => say(cell, number(it.requests)) },
     { title: t("inFlight"), number: true, show: (cell, it) => say(cell, number(it.in_flight)) },
     { title: t("generationWord"), number: true, show(cell, it) {
-      say(cell, it.generation);
-      mark(cell, "class", state.overview && it.generation !== state.overview.status.generation ? "number warn" : "number");
+      say(cell, it.generation || "–");
+      mark(cell, "class", state.overview && it.generation > 0 && it.generation !== state.overview.status.generation ? "number warn" : "number");
     } },
     { title: t("state"), show: (cell, it) => say(cell, it.closing ? `◐ ${t("closing")}` : `● ${t("open")}`) },
     { title: t("subject"), show: (cell, it) => say(cell, it.tls_subject || "–") },
@@ -37,9 +37,9 @@ function certificates() {
     { title: t("of"), show: (cell, it) => say(cell, `${t(it.of)} ${it.name}`) },
     { title: t("names"), show: (cell, it) => say(cell, it.names.join(", ") || "–") },
     { title: t("expires"), show(cell, it) {
-      const days = Math.floor(it.expires_in_seconds / 86400);
-      say(cell, `${moment(it.expires)} (${days < 0 ? t("expired") : t("inDays", days)})`);
-      mark(cell, "class", days < 0 ? "bad" : days < 14 ? "warn" : "good");
+      const left = it.expires_in_seconds, time = duration(Math.abs(left));
+      say(cell, `${moment(it.expires)} (${t(left < 0 ? "expiredFor" : "expiresIn", time)})`);
+      mark(cell, "class", left < 0 ? "bad" : it.expires_soon && !it.acme ? "warn" : "good");
     } },
     { title: t("nextOrder"), show(cell, it) {
       const { error, next_order: next } = it.acme || {};
@@ -75,7 +75,8 @@ function draining(it, all) {
   if (it.status.state === "draining") list.push({ what: t("wholeProxy"), left: t("connectionsLeft", number(it.status.connections)) });
   if (it.status.predecessor) list.push({ what: t("process", it.status.predecessor.pid), left: t("connectionsLeft", number(it.status.predecessor.connections || 0)) });
   const old = new Map();
-  for (const one of all) if (one.generation !== it.status.generation) old.set(one.generation, (old.get(one.generation) || 0) + 1);
+  // One that has sent no request yet holds none.
+  for (const one of all) if (one.generation > 0 && one.generation !== it.status.generation) old.set(one.generation, (old.get(one.generation) || 0) + 1);
   for (const [generation, count] of old) list.push({ what: t("generation", generation), left: t("connectionsLeft", number(count)) });
   for (const pool of it.pools) {
     for (const one of pool.endpoints) {
@@ -90,7 +91,7 @@ export function connections() {
   const parts = { drains: drains(), clients: clients(), certificates: certificates(), sources: sources() };
   const notes = Object.fromEntries(Object.keys(parts).map((name) => [name, h("p", { class: "note" })]));
   const section = (name, title) => h("section", {}, h("h2", {}, title), notes[name], parts[name].root);
-  const root = h("div", {}, section("drains", t("drains")), section("clients", t("connections")), section("certificates", t("certificates")), section("sources", t("sources")));
+  const root = h("div", {}, section("drains", t("drains")), section("certificates", t("certificates")), section("sources", t("sources")), section("clients", t("connections")));
   let all = [], last = 0, busy = false;
   const fill = (name, list, text) => {
     parts[name].update(list);

@@ -60,7 +60,7 @@ export function table(caption, columns, key) {
     h("caption", { class: "unseen" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)), body);
   const make = (first) => {
-    const cells = columns.map((it) => h("td", { role: "cell", class: it.number && "number", "data-title": it.title }));
+    const cells = columns.map((it) => h("td", { role: "cell", class: it.number ? "number" : it.long && "long", "data-title": it.title }));
     columns.forEach((it, at) => it.begin && it.begin(cells[at], first));
     return {
       root: h("tr", { role: "row" }, cells),

@@ -59,7 +59,10 @@ function charts() {
 
 const byName = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
-function trafficColumns(name, rate) {
+/** Answers with 4xx: the client's fault, mostly, and at times that of a release. */
+const refused = { title: t("refused"), number: true, show: (cell, it) => say(cell, part(it.refused_per_second, it.per_second)) };
+
+function trafficColumns(name, rate, more = []) {
   return [
     { title: t("perSecondShort"), number: true, show: (cell, it) => say(cell, number(it.per_second)) },
     { title: t("failed"), number: true, show(cell, it) {
@@ -68,6 +71,7 @@ function trafficColumns(name, rate) {
       say(cell, part(failed, it.pool_per_second ?? it.per_second));
       mark(cell, "class", failed > 0 ? "number bad" : "number");
     } },
+    ...more,
     ...["p50", "p90", "p99"].map((q) => ({ title: q, number: true, show: (cell, it) => say(cell, ms(it.latency[`${q}_ms`])) })),
     { title: t("trend"), begin(cell, it) {
       cell.line = spark(`${name(it)}: ${t("perSecond")}, ${t("trend")}`);
@@ -80,7 +84,7 @@ function routes() {
   const name = (it) => it.name || t("noRoute");
   const made = table(t("routes"), [
     { title: t("route"), show: (cell, it) => say(cell, name(it)) },
-    ...trafficColumns(name, (it) => `route ${it.name} rate`),
+    ...trafficColumns(name, (it) => `route ${it.name} rate`, [refused]),
   ], (it) => it.name);
   return {
     root: h("section", {}, h("h2", {}, t("routes")), made.root),

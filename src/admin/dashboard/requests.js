@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { h, mark, say, table } from "./dom.js";
-import { clock, moment, ms, t } from "./text.js";
+import { clock, moment, ms, t, word } from "./text.js";
 
 const EVERY = 3000;
 
@@ -24,8 +24,8 @@ function attempts(it) {
 /** The record of one request, as text and tables. */
 function record(it, close) {
   const facts = [["requestId", it.request_id], ["time", moment(it.time_unix_ms)], ["client", it.client], ["listener", it.listener],
-    ["route", it.route || t("none")], ["pool", it.pool], ["endpoint", it.endpoint], ["version", it.version], ["reason", it.reason],
-    ["notRetried", it.not_retried], ["took", ms(it.total_ms)], ["generationWord", it.generation], ["headers", it.headers.map(([name, value]) => `${name}: ${value}`).join("\n")]];
+    ["route", it.route || t("none")], ["pool", it.pool], ["endpoint", it.endpoint], ["version", it.version], ["versionAsked", it.version_asked],
+    ["user", it.user], ["cache", it.cache], ["reason", [it.reason, it.reason_detail].filter(Boolean).join(": ")], ["notRetried", it.not_retried && word(it.not_retried)], ["took", ms(it.total_ms)], ["generationWord", it.generation], ["headers", it.headers.map(([name, value]) => `${name}: ${value}`).join("\n")]];
   return [h("h2", { id: "record-title" }, `${it.method} ${it.url} → ${it.status}`),
     h("dl", { class: "facts" }, facts.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [h("dt", {}, t(name)), h("dd", {}, String(value))])),
     it.attempts.length ? h("h3", {}, t("attempts")) : null, it.attempts.length ? attempts(it) : null,
@@ -58,7 +58,7 @@ export function requests() {
     { title: t("status"), number: true, show(cell, it) { say(cell, it.status); mark(cell, "class", failed(it) ? "number bad" : it.status >= 400 ? "number warn" : "number"); } },
     { title: t("reason"), show: (cell, it) => say(cell, it.reason || "–") },
     { title: t("route"), show: (cell, it) => say(cell, it.route || "–") },
-    { title: t("endpoint"), show: (cell, it) => say(cell, it.endpoint ? `${it.endpoint}${it.version ? ` (${it.version})` : ""}` : "–") },
+    { title: t("endpoint"), long: true, show: (cell, it) => say(cell, it.endpoint ? `${it.endpoint}${it.version ? ` (${it.version})` : ""}` : "–") },
     { title: t("tries"), number: true, show: (cell, it) => say(cell, it.attempts.length) },
     { title: t("took"), number: true, show: (cell, it) => say(cell, ms(it.total_ms)) },
   ], (it) => `${it.request_id} ${it.time_unix_ms}`);

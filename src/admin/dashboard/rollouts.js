@@ -32,7 +32,7 @@ function timeline() {
             say(share, percent(step.share));
             const held = step.hold_ms / 1000;
             const lasted = Math.min(it.lasted_ms / 1000, held);
-            say(hold, step.at === it.steps.length ? t("allUsers") : now ? t("lasted", duration(lasted), duration(held)) : t("holds", duration(held)));
+            say(hold, step.at > it.steps.length ? t("allUsers") : now ? t("lasted", duration(lasted), duration(held)) : t("holds", duration(held)));
             const done = over || (!back && step.at < it.step);
             mark(item, "aria-current", now ? "step" : null);
             bar.value = done ? 1 : now && held > 0 ? lasted / held : 0;
@@ -91,7 +91,7 @@ function card(first, act) {
   const pill = h("span", { class: "pill" }), reason = h("p", { class: "note" }), fleet = h("p", { class: "note" });
   const buttons = h("div", { class: "row" });
   const versions = [{ label: t("baseline"), tone: "tone1" }, { label: t("candidate"), tone: "tone4" }];
-  const charts = [["rate", t("requests"), t("perSecond")], ["failed", t("failed"), "%"], ["p99", "p99", "ms"]]
+  const charts = [["rate", t("requests"), t("perSecond")], ["failed", t("failed"), "%"], ["p99", t("p99Step"), "ms"]]
     .map(([figure, title, unit]) => ({ figure, ...chart(title, unit, versions) }));
   const gate = h("meter", { min: 0, max: 1, low: 0.4, high: 0.8, optimum: 0, id: `gate-${first.name}` }), gateText = h("span");
   const steps = timeline(), numbers = figures(first), past = history(first.name);

@@ -35,12 +35,20 @@ function traffic(name, it) {
 
 state.samples = 0;
 
+/** Milliseconds between two overviews from which on the time between them is a gap in the charts. */
+const GAP = 2500;
+
 /** Takes a new overview in. */
 export function sample(overview) {
-  const before = state.overview;
-  state.samples += 1;
-  const seconds = overview.over_ms / 1000;
+  // What another process has counted says nothing about this one.
+  const before = state.overview && state.overview.status.pid === overview.status.pid ? state.overview : null;
+  const passed = state.overview ? overview.time_unix_ms - state.overview.time_unix_ms : 0;
   state.overview = overview;
+  // The proxy tells all pages the same sample, and one page may ask twice within a second.
+  if (before && passed === 0) return;
+  state.samples += passed > GAP ? Math.round(passed / 1000) : 1;
+  // After a break more time has passed than was measured: the proxy may have gone on for another page.
+  const seconds = (before && passed > 0 ? passed : overview.over_ms) / 1000;
   traffic("all", overview.requests);
   for (const it of overview.routes) traffic(`route ${it.name}`, it);
   for (const it of overview.attempts) traffic(`pool ${it.pool} ${it.version}`, it);

@@ -36,11 +36,17 @@ refused|refused (4xx)|拒绝 (4xx)
 p50|p50|p50
 p90|p90|p90
 p99|p99|p99
+p99Step|p99 since the step began|本步骤以来的 p99
 median|median latency|延迟中位数
 worst|99 % within|99% 低于
 inFlight|in flight|处理中
 connectionsOpen|connections|连接数
 traffic|Traffic|流量
+well|well|正常
+refusing|answers 4xx|应答 4xx
+slow|slow|缓慢
+expires_soon|expires soon|即将到期
+not_stapled|not stapled|未装订
 latency|Latency|延迟
 show|Show|显示
 allRoutes|all routes|全部路由
@@ -93,10 +99,13 @@ leftOut|{0} more are not shown|另有 {0} 项未显示
 uptime|up {0}|已运行 {0}
 generation|configuration generation {0}|配置代数 {0}
 process|process {0}|进程 {0}
-certificateSoon|certificate {0} of {1} expires in {2} days|{1} 的证书 {0} 将在 {2} 天后到期
-certificateOver|certificate {0} of {1} has expired|{1} 的证书 {0} 已过期
+certificateSoon|{1}: certificate {0} expires in {2}, at {3}|{1}：证书 {0} 将在 {2} 后（{3}）到期
+certificateOver|{1}: certificate {0} expired {2} ago, at {3}; most peers refuse it|{1}：证书 {0} 已过期 {2}（{3}），多数对端会拒绝
 panicIn|pool {0}: too few endpoints are healthy, health is ignored|上游池 {0}：健康的端点过少，已忽略健康状态
 breakerIn|pool {0}: the breaker is {1}: {2}|上游池 {0}：熔断器{1}：{2}
+shrunkIn|pool {0}: {1} of {2} endpoints are out, first {3}|上游池 {0}：{2} 个端点中有 {1} 个不可用，首个为 {3}
+frozenIn|rollout {0} is frozen: {1}|灰度发布 {0} 已冻结：{1}
+awayIn|rollout {0} does not go on with the fleet: {1}|灰度发布 {0} 未与集群同步：{1}
 waitingIn|rollout {0} waits for you: {1}|灰度发布 {0} 等待处理：{1}
 rolledBackIn|rollout {0} was rolled back: {1}|灰度发布 {0} 已回滚：{1}
 pause|Pause|暂停
@@ -164,6 +173,20 @@ subrequest|subrequest of a filter|过滤器的子请求
 requestId|Request id|请求 ID
 client|Client|客户端
 listener|Listener|监听器
+versionAsked|Version asked for|请求的版本
+user|User|用户
+cache|Cache|缓存
+response_sent|a part of the answer had gone to the client|部分应答已发给客户端
+pushed_back|the endpoint asked for no other attempt|端点要求不再尝试
+not_upstream|the endpoint was not to blame|并非端点的问题
+not_listed|retry.on does not list this outcome|retry.on 未列出此结果
+not_repeatable|the request may have had an effect: its method is not idempotent|请求可能已生效：其方法不幂等
+body_spent|the body was longer than retry.body_max and could not be sent again|请求体超过 retry.body_max，无法重发
+caller_retries|the proxy in front of this one repeats the request already|前面的代理已在重试该请求
+attempts_used|retry.attempts were made|已达到 retry.attempts 次数
+time_over|no time was left of timeouts.total|timeouts.total 已用完
+budget_used|the pool's retry_budget was used up|上游池的 retry_budget 已用完
+breaker_open|the breaker of the pool is open|上游池的熔断器已打开
 notRetried|Not tried again|未再重试
 generationWord|Generation|代数
 headers|Headers|请求头
@@ -212,8 +235,13 @@ certificate|Certificate|证书
 of|Of|所属
 names|Names|名称
 expires|Expires|到期时间
+days|d|天
+hours|h|小时
+minutes|min|分
+seconds|s|秒
 expired|expired|已过期
-inDays|in {0} days|{0} 天后
+expiredFor|expired {0} ago|已过期 {0}
+expiresIn|in {0}|{0} 后
 sources|Sources of endpoints|端点来源
 from|From|来源
 endpoints|Endpoints|端点数
@@ -272,9 +300,9 @@ export const percent = (value) => `${number(value * 100)} %`;
 
 /** A duration in the two largest units. */
 export function duration(seconds) {
-  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const units = [[86400, t("days")], [3600, t("hours")], [60, t("minutes")], [1, t("seconds")]];
   const first = units.findIndex(([size]) => seconds >= size);
-  if (seconds < 10) return `${number(seconds)} s`;
+  if (seconds < 10) return `${number(seconds)} ${t("seconds")}`;
   let rest = Math.floor(seconds);
   return units.slice(first, first + 2).map(([size, name]) => {
     const count = Math.floor(rest / size);

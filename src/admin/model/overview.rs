@@ -97,6 +97,9 @@ pub struct CertificateExpiry {
     pub expires: String,
     /// Seconds until then; negative once it has expired.
     pub expires_in_seconds: i64,
+    /// True from 14 days before that time, or for the last quarter of a shorter life, and once it has expired.
+    #[serde(default)]
+    pub expires_soon: bool,
     /// Its renewal, if a CA issued it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acme: Option<Acme>,

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use super::{start, url};
+use super::start::{go, page, start};
 use crate::harness::{Chromium, Screen, node_packages};
 
 const VIEWS: [&str; 6] = [
@@ -33,21 +33,12 @@ async fn every_view_is_without_faults_that_axe_finds() {
     }
     let mut faults = Vec::new();
     for (language, screen) in [("en", Screen::Desk), ("zh-CN", Screen::Phone)] {
-        let Some(mut browser) = Chromium::start(language, screen).await else {
+        let Some(mut browser) = page(&proxy, "", language, screen).await else {
             return;
         };
-        browser.open(&url(&proxy, "")).await;
-        browser
-            .until("document.querySelector('#state').textContent")
-            .await;
         browser.evaluate(&format!("{axe}; 0")).await;
         for view in VIEWS {
-            browser.click(&format!("nav a[href='#{view}']")).await;
-            browser
-                .until(&format!(
-                    "document.querySelector(\"nav a[href='#{view}']\").ariaCurrent == 'page'"
-                ))
-                .await;
+            go(&mut browser, view).await;
             for scheme in ["light", "dark"] {
                 browser.scheme(scheme).await;
                 faults.extend(of_view(&mut browser, &format!("{language} {view} {scheme}")).await);

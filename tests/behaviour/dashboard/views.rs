@@ -1,67 +1,14 @@
 //! The views of rollouts, events, requests, connections, and the form for explanations.
 
-use super::{log_in, start, url};
-use crate::harness::{Backend, Chromium, Proxy, Screen, Settings, answer, eventually};
-
-const ROLLOUT: &str = r#"
-    [proxy]
-    workers = 1
-    [admin]
-    address = "$admin"
-    token = "correct-horse"
-    [listeners.web]
-    address = "$web"
-    [routes.orders]
-    rollout = "orders"
-    [rollouts.orders]
-    pool = "orders"
-    baseline = "^1"
-    candidate = "^2"
-    pin = { by = "header:x-user" }
-    steps = [{ share = "30%", hold = "1h" }, { share = "60%", hold = "1h" }]
-    gate = { volume_min = 30 }
-    [pools.orders]
-    endpoints = [
-        { address = "$old", version = "1.4.0" },
-        { address = "$new", version = "2.0.0" },
-    ]
-"#;
-
-/// A proxy with a rollout under way; some users have the new version.
-async fn start_rollout() -> (Proxy, [Backend; 2]) {
-    let backends = [
-        Backend::start(|_| answer("1")).await,
-        Backend::start(|_| answer("2")).await,
-    ];
-    let proxy = Settings::new(ROLLOUT)
-        .backend("old", &backends[0])
-        .backend("new", &backends[1])
-        .start()
-        .await;
-    eventually("some users have the new version", || async {
-        users(&proxy).await.contains('2').then_some(())
-    })
-    .await;
-    (proxy, backends)
-}
-
-/// The versions that some users get.
-async fn users(proxy: &Proxy) -> String {
-    let mut versions = String::new();
-    for user in 0..20 {
-        let lines = format!("host: shop.example\nx-user: {user}");
-        versions += &proxy.request("GET", "/", &lines, b"").await.text();
-    }
-    versions
-}
+use super::start::{go, log_in, page, start, start_rollout, users};
+use crate::harness::{Backend, Screen, Settings, answer};
 
 #[tokio::test]
 async fn a_click_aborts_a_rollout_and_all_users_have_the_old_version() {
     let (proxy, _backends) = start_rollout().await;
-    let Some(mut browser) = Chromium::start("en", Screen::Desk).await else {
+    let Some(mut browser) = page(&proxy, "rollouts", "en", Screen::Desk).await else {
         return;
     };
-    browser.open(&url(&proxy, "#rollouts")).await;
     log_in(&mut browser).await;
     browser
         .until("document.querySelector('.steps [aria-current=step]').innerText.includes('30 %')")
@@ -104,9 +51,6 @@ async fn hostile_paths_and_headers_are_shown_as_text() {
     let gone = Backend::start(|_| answer("gone")).await.address();
     let settings = Settings::new(TRUSTING).address("gone", gone);
     let mut proxy = settings.start().await;
-    let Some(mut browser) = Chromium::start("en", Screen::Desk).await else {
-        return;
-    };
     let hostile = "<img/src=x/onerror=window.hacked=1><script>hacked=1</script>";
     let target = "/away?q=\"'<svg/onload=window.hacked=1>";
     let lines = format!("host: shop.example\nuser-agent: {hostile}\nx-request-id: {hostile}");
@@ -115,7 +59,9 @@ async fn hostile_paths_and_headers_are_shown_as_text() {
     proxy.replace(&format!("[listeners.'{hostile}']\naddress = 1\n"));
     proxy.reload_fails().await;
 
-    browser.open(&url(&proxy, "#requests")).await;
+    let Some(mut browser) = page(&proxy, "requests", "en", Screen::Desk).await else {
+        return;
+    };
     browser.click("main tbody tr button.link").await;
     let shows = |selector: &str| {
         format!(
@@ -127,7 +73,7 @@ async fn hostile_paths_and_headers_are_shown_as_text() {
         .evaluate("document.querySelector('dialog.large').close()")
         .await;
     browser.until(&shows("#alerts")).await;
-    browser.click("nav a[href='#events']").await;
+    go(&mut browser, "events").await;
     browser.until(&shows(".event.bad")).await;
     assert_eq!(browser.evaluate("typeof window.hacked").await, "undefined");
     let foreign = "document.querySelectorAll('main img, main script, dialog img, dialog script, section img, section script').length";
@@ -139,12 +85,11 @@ async fn hostile_paths_and_headers_are_shown_as_text() {
 #[tokio::test]
 async fn the_page_explains_a_request_and_shows_connections_and_events() {
     let (mut proxy, _a, b) = start().await;
-    let Some(mut browser) = Chromium::start("en", Screen::Desk).await else {
-        return;
-    };
     let mut client = proxy.client().await;
     assert_eq!(client.get("/").await.status, 200);
-    browser.open(&url(&proxy, "#explain")).await;
+    let Some(mut browser) = page(&proxy, "explain", "en", Screen::Desk).await else {
+        return;
+    };
     browser.click("#explain-url").await;
     browser
         .evaluate("document.querySelector('#explain-url').select()")
@@ -154,11 +99,11 @@ async fn the_page_explains_a_request_and_shows_connections_and_events() {
     browser
         .until("document.querySelector('main').innerText.includes('It goes to pool away.')")
         .await;
-    browser.click("nav a[href='#connections']").await;
+    go(&mut browser, "connections").await;
     browser
         .until("[...document.querySelectorAll('main td')].some((it) => it.innerText == 'HTTP/1.1')")
         .await;
-    browser.click("nav a[href='#events']").await;
+    go(&mut browser, "events").await;
     browser
         .until("document.querySelector('.events').innerText.includes('started')")
         .await;

@@ -102,11 +102,15 @@ impl Chromium {
         browser.screen(screen).await;
         let watch = "window.violations = []; addEventListener('securitypolicyviolation', \
                      (event) => violations.push(event.violatedDirective + ' ' + event.blockedURI));";
-        let watch = json!({ "source": watch });
-        browser
-            .ask("Page.addScriptToEvaluateOnNewDocument", watch)
-            .await;
+        browser.beforehand(watch).await;
         Some(browser)
+    }
+
+    /// Has every page run this script before its own.
+    pub(crate) async fn beforehand(&mut self, script: &str) {
+        let script = json!({ "source": script });
+        self.ask("Page.addScriptToEvaluateOnNewDocument", script)
+            .await;
     }
 
     /// Changes the size of the screen.
@@ -199,6 +203,18 @@ impl Chromium {
             });
             self.ask("Input.dispatchMouseEvent", event).await;
         }
+    }
+
+    /// Moves the mouse to an element, at this share of its width.
+    pub(crate) async fn point(&mut self, selector: &str, share: f64) {
+        let selector = serde_json::to_string(selector).expect("a string");
+        let place = format!(
+            "(() => {{ const it = document.querySelector({selector}); it.scrollIntoView({{ block: 'center' }}); \
+             const box = it.getBoundingClientRect(); return [box.x + box.width * {share}, box.y + box.height / 2]; }})()"
+        );
+        let place = self.until(&place).await;
+        let event = json!({ "type": "mouseMoved", "x": place[0], "y": place[1] });
+        self.ask("Input.dispatchMouseEvent", event).await;
     }
 
     /// Presses a key, such as `Tab` or `Enter`.
