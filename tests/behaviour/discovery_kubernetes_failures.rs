@@ -159,3 +159,29 @@ async fn a_server_of_another_authority_is_refused_and_its_file_is_named() {
     becomes(&proxy, &[&one]).await;
     proxy.finish().await;
 }
+
+#[tokio::test]
+async fn a_client_certificate_takes_the_place_of_a_token() {
+    let one = Backend::start(identity("one")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let server = Kubernetes::start_with_certificates(folder.path()).await;
+    server.put("a", &[(&one, ready())]);
+    let pair = folder.path().join("client");
+    let pair = pair.display();
+    let keys = format!(r#"{ORDERS}, client = {{ chain = "{pair}.pem", key = "{pair}.key" }}"#);
+    let proxy = started(&server, &[("one", &one)], &keys).await;
+    becomes(&proxy, &[&one]).await;
+    assert!(
+        server
+            .seen()
+            .iter()
+            .all(|it| it.field("authorization").is_empty())
+    );
+    assert_eq!(proxy.get("/").await.text(), "one");
+    proxy.finish().await;
+    // Without one the server hangs up.
+    let proxy = started(&server, &[("one", &one)], ORDERS).await;
+    says(&proxy, "kubernetes service orders").await;
+    assert!(addresses(&proxy).await.is_empty());
+    proxy.finish().await;
+}

@@ -8,7 +8,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::discovery::{addresses, replace};
 use crate::harness::{
-    Act, Backend, Consul, Etcd, Eureka, Proxy, Settings, ZooKeeper, answer_bytes, eventually,
+    Act, Backend, Consul, Etcd, Eureka, Kubernetes, Proxy, Settings, ZooKeeper, answer_bytes,
+    eventually,
 };
 
 const INSTANCES: u16 = 5_000;
@@ -252,4 +253,39 @@ async fn five_thousand_instances_in_eureka_cost_little() {
     })
     .await;
     tell("Eureka asked every second", figures);
+}
+
+#[tokio::test]
+#[ignore = "a campaign, on a release build: see CONTRIBUTING.md"]
+async fn five_thousand_instances_in_kubernetes_cost_little() {
+    let server = Kubernetes::start().await;
+    // As the controller parts them; a change is the whole slice again.
+    let slice = |number: u16, round: u64| {
+        let endpoints = (number * 100..(number + 1) * 100).map(|at| {
+            let is_ready = at != changed(round) || round.is_multiple_of(2);
+            json!({ "addresses": [address(at).trim_end_matches(":80")],
+                "conditions": { "ready": is_ready }, "nodeName": format!("n{}", at % 50),
+                "targetRef": { "kind": "Pod", "name": format!("orders-{at}"), "uid": format!("u{at}") } })
+        });
+        json!({ "metadata": { "name": format!("orders-{number}"), "labels": {
+                "kubernetes.io/service-name": "orders", "app.kubernetes.io/version": "1.4.2" } },
+            "addressType": "IPv4", "endpoints": endpoints.collect::<Vec<_>>(),
+            "ports": [{ "name": "http", "port": 80 }] })
+    };
+    for number in 0..INSTANCES / 100 {
+        server.put_whole(slice(number, 0));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let account = server.write_account(folder.path(), "first");
+    let (at, account) = (server.address(), account.display());
+    let proxy = proxy(&format!(
+        "kubernetes = {{ service = \"orders\", address = \"https://{at}\", account = \"{account}\" }}"
+    ))
+    .await;
+    all_are_found(&proxy).await;
+    let figures = measure(&proxy, async |round| {
+        server.put_whole(slice(changed(round) / 100, round));
+    })
+    .await;
+    tell("Kubernetes", figures);
 }

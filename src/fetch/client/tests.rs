@@ -125,3 +125,50 @@ async fn answers_are_bounded_in_time_and_size_and_nonsense_is_an_error() {
     let unsendable = client.ask(Ask::get("/a b")).await.unwrap_err();
     assert!(matches!(unsendable, FetchError::Unsendable));
 }
+
+fn chunked(pieces: &[&str]) -> String {
+    let pieces = pieces.iter();
+    let body: String = pieces
+        .map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len()))
+        .collect();
+    format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
+}
+
+#[tokio::test]
+async fn lines_come_one_by_one_and_the_connection_is_used_again_after_the_last() {
+    let whole = chunked(&["on", "e\ntwo\n\nthr", "ee\nlast"]) + "0\r\n\r\n";
+    let (mut client, serving) = server(vec![vec![whole, answer("next")]], After::Open).await;
+    let mut stream = client.open(Ask::get("/watch")).await.unwrap();
+    let mut lines = Vec::new();
+    while let Some(line) = stream.line(5).await.unwrap() {
+        lines.push(String::from_utf8(line.to_vec()).unwrap());
+    }
+    assert_eq!(lines, ["one", "two", "", "three", "last"]);
+    client.reuse(stream);
+    let next = client.ask(Ask::get("/next")).await.unwrap();
+    assert_eq!(next.body, "next");
+    assert_eq!(serving.await.unwrap().len(), 2, "on one connection");
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_or_breaks_off_is_an_error() {
+    let long = chunked(&["good\n", "123456"]);
+    let (mut client, _serving) = server(vec![vec![long]], After::Open).await;
+    let mut stream = client.open(Ask::get("/watch")).await.unwrap();
+    assert_eq!(stream.line(5).await.unwrap().unwrap(), "good");
+    let error = stream.line(5).await.unwrap_err();
+    assert!(matches!(error, FetchError::TooLong(5)), "{error}");
+    let cut = chunked(&["good\nba"]);
+    let (mut client, _serving) = server(vec![vec![cut]], After::Closed).await;
+    let mut stream = client.open(Ask::get("/watch")).await.unwrap();
+    assert_eq!(stream.line(5).await.unwrap().unwrap(), "good");
+    let error = stream.line(5).await.unwrap_err();
+    assert!(matches!(error, FetchError::CutShort), "{error}");
+    // A wait that is given up loses nothing.
+    let slow = chunked(&["sl"]);
+    let (mut client, _serving) = server(vec![vec![slow]], After::Open).await;
+    let mut stream = client.open(Ask::get("/watch")).await.unwrap();
+    let wait = tokio::time::timeout(Duration::from_millis(20), stream.line(5)).await;
+    assert!(wait.is_err());
+    assert_eq!(stream.unread, "sl");
+}

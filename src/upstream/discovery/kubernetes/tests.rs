@@ -1,6 +1,10 @@
 //! Slices as API servers describe them, and the endpoints that they are.
 
 use serde_json::{Value, json, value::RawValue};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::*;
 use crate::upstream::endpoint::Standing;
@@ -227,4 +231,69 @@ fn the_words_of_the_source_name_server_service_and_namespace() {
         settings.to_string(),
         "https://10.0.0.1:6443 service orders,orders-canary in shop"
     );
+}
+
+/// A server that lists one endpoint more each time, and says nothing in a watch.
+async fn silent_server() -> HttpUrl {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = HttpUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    tokio::spawn(async move {
+        let (mut lists, mut watches) = (0, Vec::new());
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            loop {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n")
+                    && let Ok(byte) = stream.read_u8().await
+                {
+                    head.push(byte);
+                }
+                let head = String::from_utf8(head).unwrap();
+                if head.is_empty() {
+                    break;
+                }
+                if head.contains("watch=1") {
+                    let begin = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                    stream.write_all(begin.as_bytes()).await.unwrap();
+                    watches.push(stream);
+                    break;
+                }
+                lists += 1;
+                let all: Vec<Value> = (1..=lists)
+                    .map(|last| json!({ "addresses": [format!("10.0.0.{last}")] }))
+                    .collect();
+                let body = json!({ "metadata": { "resourceVersion": "7" },
+                    "items": [slice("a", "IPv4", &all.into())] })
+                .to_string();
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_watch_that_is_silent_past_its_time_is_given_up_and_all_is_listed_anew() {
+    let mut source = Kubernetes::new(Arc::new(KubernetesSource {
+        namespace: Some("shop".to_owned()),
+        address: Some(silent_server().await),
+        ..settings()
+    }));
+    let count = |update: Result<Update, DiscoveryError>| match update.unwrap() {
+        Update::List(list) => list.endpoints.len(),
+        Update::Unchanged => 0,
+    };
+    assert_eq!(count(source.next().await), 1);
+    // It was well for long: no error, and another list.
+    let now = Instant::now();
+    let watch = source.watch.as_mut().unwrap();
+    (watch.since, watch.until) = (now.checked_sub(STEADY).unwrap(), now);
+    assert_eq!(count(source.next().await), 2);
+    // It was not: that is told.
+    source.watch.as_mut().unwrap().until = Instant::now();
+    let told = source.next().await.unwrap_err().to_string();
+    assert!(told.contains("no answer within"), "{told}");
+    assert_eq!(count(source.next().await), 3);
 }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use rustls::version::TLS13;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -29,11 +30,26 @@ pub(crate) struct Kubernetes {
     state: Arc<Mutex<State>>,
     changed: watch::Sender<()>,
     running: Option<(JoinHandle<()>, Tunnel)>,
+    /// True if it asks for a certificate instead of a token.
+    asks_for_certificates: bool,
 }
 
 impl Kubernetes {
     /// Starts one with the Service `orders` and no endpoint; the token `first` may read.
     pub(crate) async fn start() -> Self {
+        Self::started(false).await
+    }
+
+    /// Starts one that knows its clients by certificates; `client.pem` and `client.key` in this folder
+    /// are one.
+    pub(crate) async fn start_with_certificates(folder: &Path) -> Self {
+        let server = Self::started(true).await;
+        server.authority.issue("gate", &[]).write(folder, "client");
+        server.accept_token("");
+        server
+    }
+
+    async fn started(asks_for_certificates: bool) -> Self {
         let state = State {
             revision: 100,
             services: BTreeSet::from(["orders".to_owned()]),
@@ -46,6 +62,7 @@ impl Kubernetes {
             state: Arc::new(Mutex::new(state)),
             changed: watch::channel(()).0,
             running: None,
+            asks_for_certificates,
         };
         server.up().await;
         server
@@ -63,7 +80,10 @@ impl Kubernetes {
             }
         });
         let issued = self.authority.issue("kubernetes", &["127.0.0.1"]);
-        let server = issued.server(&["http/1.1"]);
+        let server = match self.asks_for_certificates {
+            true => issued.demanding(&self.authority, &TLS13, &["http/1.1"]),
+            false => issued.server(&["http/1.1"]),
+        };
         let front = Tunnel::from_tls_at(self.port.address(), to, server).await;
         self.running = Some((task, front));
     }
