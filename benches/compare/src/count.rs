@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     load::{self, End, Load, Version},
-    measure::Bench,
+    measure::{self, Bench},
     message::Request,
     peer::{Features, Peer, Setup, Wrapping},
     scenario::{self, Scenario, Work},
@@ -101,8 +101,9 @@ fn count(
         io::ErrorKind::NotFound => io::Error::other("valgrind is missing: install it"),
         _ => error,
     })?;
+    let load = measure::load_of(&running, scenario, load)?;
     let outcome = load::run(
-        load,
+        &load,
         &bench.target(scenario, &running),
         Duration::ZERO,
         End::Requests(requests),

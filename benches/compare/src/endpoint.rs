@@ -123,7 +123,7 @@ impl Connection {
     fn go_on(&mut self, buffer: &mut [u8], [dots, text]: [&[u8]; 2]) -> io::Result<()> {
         loop {
             let filling = match self.content {
-                Content::Dots => dots,
+                Content::Dots | Content::Stored => dots,
                 Content::Text => text,
             };
             while self.left > 0 {

@@ -1,7 +1,7 @@
 //! Sluicegate beside other proxies, its growth curves, and the count of its instructions.
 //!
 //! In walking order: [`scenario`] says what is asked, [`peer`] starts who is asked,
-//! [`load`] asks, [`endpoint`] is behind, [`measure`] watches; [`compare`], [`compress`], [`growth`]
+//! [`load`] asks, after [`login`] with [`token`] where a session is needed, [`endpoint`] is behind, [`measure`] watches; [`compare`], [`compress`], [`growth`]
 //! with [`price`], and [`guard`] are the commands, [`figures`] and [`plot`] what they show.
 #![allow(
     clippy::cast_possible_truncation,
@@ -16,13 +16,18 @@ mod figures;
 mod growth;
 mod guard;
 mod load;
+mod login;
 mod measure;
 mod message;
+#[path = "../../../tests/behaviour/harness/mmdb.rs"]
+#[expect(clippy::unwrap_used, reason = "as in the tests, which it is of")]
+mod mmdb;
 mod peer;
 mod plot;
 mod price;
 mod scenario;
 mod system;
+mod token;
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 

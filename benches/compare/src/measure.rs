@@ -11,6 +11,7 @@ use rustls::{ClientConfig, pki_types::CertificateDer};
 
 use crate::{
     load::{self, End, Load, Outcome, Target, Version, idle},
+    login,
     peer::{Identity, Peer, Running, Wrapping},
     scenario::{Scenario, Work},
     system::{self, Cpu},
@@ -164,7 +165,8 @@ impl Bench {
         let measured = match &scenario.work {
             Work::Idle(count) => idle_memory(&running, &target, *count),
             Work::Saturate(load) | Work::Transfer(load) | Work::Pace(load) => {
-                self.under_load(&running, load, &target, beside)
+                let load = load_of(&running, scenario, load)?;
+                self.under_load(&running, &load, &target, beside)
             }
         };
         measured.map_err(|error| {
@@ -231,6 +233,21 @@ impl Bench {
             foreign: foreign.as_secs_f64() / begun.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// The load of a scenario, with a session where it needs one.
+///
+/// # Errors
+/// Why the login failed.
+pub(crate) fn load_of(running: &Running, scenario: &Scenario, load: &Load) -> io::Result<Load> {
+    let mut load = load.clone();
+    if scenario.setup.features.login {
+        let session = login::log_in(running.plain)?;
+        for request in &mut load.requests {
+            request.add_cookie(&session);
+        }
+    }
+    Ok(load)
 }
 
 fn idle_memory(running: &Running, target: &Target, count: usize) -> io::Result<Round> {

@@ -62,6 +62,13 @@ impl Request {
         request
     }
 
+    /// A GET for answer `at` of those with this many bytes that a cache may store.
+    pub(crate) fn stored(answer: u64, at: usize) -> Self {
+        let mut request = Self::get(answer);
+        request.path = format!("/{at}/stored/{answer}");
+        request
+    }
+
     /// The same with a body, as a POST.
     pub(crate) fn with_body(mut self, bytes: u64) -> Self {
         self.body = bytes;
@@ -83,6 +90,16 @@ impl Request {
                 .push((format!("x-field-{at}"), format!("the value of field {at}")));
         }
         self
+    }
+
+    /// Adds a cookie to those that it has.
+    pub(crate) fn add_cookie(&mut self, cookie: &str) {
+        for (name, value) in &mut self.fields {
+            if name == "cookie" {
+                value.push_str("; ");
+                value.push_str(cookie);
+            }
+        }
     }
 
     pub(crate) fn method(&self) -> &'static str {
@@ -123,15 +140,23 @@ pub(crate) enum Content {
     Dots,
     /// JSON.
     Text,
+    /// Dots that a cache may store.
+    Stored,
 }
 
 /// How many bytes this path asks for, and of what, whatever a route has before it.
 pub(crate) fn asked_for(path: &[u8]) -> Option<(u64, Content)> {
     let path = std::str::from_utf8(path).ok()?;
-    let (content, (_, number)) = match path.rsplit_once("/text/") {
-        Some(parts) => (Content::Text, parts),
-        None => (Content::Dots, path.rsplit_once("/bytes/")?),
-    };
+    let kinds = [
+        ("/text/", Content::Text),
+        ("/stored/", Content::Stored),
+        ("/bytes/", Content::Dots),
+    ];
+    let mut kinds = kinds.into_iter();
+    let (content, number) = kinds.find_map(|(word, content)| {
+        let (_, number) = path.rsplit_once(word)?;
+        Some((content, number))
+    })?;
     Some((number.parse().ok()?, content))
 }
 
@@ -177,16 +202,24 @@ pub(crate) fn route_prefix(at: usize) -> String {
 /// The head of an answer with eight fields.
 pub(crate) fn answer_head(length: u64, content: Content) -> String {
     let kind = match content {
-        Content::Dots => "octet-stream",
+        Content::Dots | Content::Stored => "octet-stream",
         Content::Text => "json",
+    };
+    // By that date it would be stale.
+    let (date, cached) = match content {
+        Content::Stored => ("", "max-age=86400"),
+        Content::Dots | Content::Text => (
+            "date: Sat, 21 Nov 2026 12:00:00 GMT\r\n",
+            "private, max-age=60",
+        ),
     };
     format!(
         "HTTP/1.1 200 OK\r\n\
-         date: Sat, 21 Nov 2026 12:00:00 GMT\r\n\
+         {date}\
          server: endpoint\r\n\
          content-type: application/{kind}\r\n\
          content-length: {length}\r\n\
-         cache-control: private, max-age=60\r\n\
+         cache-control: {cached}\r\n\
          etag: \"5f2d-8ab0\"\r\n\
          vary: accept-encoding\r\n\
          x-content-type-options: nosniff\r\n\r\n"
