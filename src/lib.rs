@@ -58,6 +58,8 @@ pub mod fetch;
 pub mod http1;
 #[doc(hidden)]
 pub mod http2;
+#[doc(hidden)]
+pub mod http3;
 mod import;
 #[doc(hidden)]
 pub mod listener;

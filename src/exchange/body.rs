@@ -9,6 +9,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use super::{CustomBody, transformed::Transformed};
+#[cfg(feature = "http3")]
+use crate::downstream::Http3RequestBody;
 use crate::{
     downstream::{Http2RequestBody, RequestBody},
     failure::Failure,
@@ -30,6 +32,9 @@ pub enum Body {
     Http1Request(RequestBody),
     /// The body of a request that arrives over HTTP/2.
     Http2Request(Http2RequestBody),
+    /// The body of a request that arrives over HTTP/3.
+    #[cfg(feature = "http3")]
+    Http3Request(Http3RequestBody),
     /// The body of a response, from an endpoint.
     Response(ResponseBody),
     /// A body that passes through a transform.
@@ -57,6 +62,8 @@ impl Body {
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::Data(std::mem::take(bytes))))),
             Self::Http1Request(body) => body.poll_frame(cx),
             Self::Http2Request(body) => body.poll_frame(cx),
+            #[cfg(feature = "http3")]
+            Self::Http3Request(body) => body.poll_frame(cx),
             Self::Response(body) => body.poll_frame(cx),
             Self::Transformed(_) => self.poll_through(cx, &mut Self::poll_frame),
             Self::Custom(body) => body.poll_frame(cx),
@@ -87,6 +94,8 @@ impl Body {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Http1Request(body) => body.is_end(),
             Self::Http2Request(body) => body.is_end(),
+            #[cfg(feature = "http3")]
+            Self::Http3Request(body) => body.is_end(),
             Self::Response(body) => body.is_end(),
             Self::Transformed(body) => body.is_end(),
             Self::Custom(body) => body.is_end(),
@@ -100,16 +109,20 @@ impl Body {
             Self::Full(bytes) => BodyLength::Exact(bytes.len() as u64),
             Self::Http1Request(body) => body.length(),
             Self::Http2Request(body) => body.length(),
+            #[cfg(feature = "http3")]
+            Self::Http3Request(body) => body.length(),
             Self::Response(body) => body.length(),
             Self::Transformed(body) => body.length(),
             Self::Custom(body) => body.length(),
         }
     }
 
-    /// Returns true if trailers may follow although the length is known: HTTP/2 allows both.
+    /// Returns true if trailers may follow although the length is known: HTTP/2 and HTTP/3 allow both.
     pub fn may_have_trailers(&self) -> bool {
         match self.source() {
             Self::Http2Request(_) | Self::Custom(_) => !self.is_end(),
+            #[cfg(feature = "http3")]
+            Self::Http3Request(_) => !self.is_end(),
             Self::Response(body) => body.may_have_trailers(),
             Self::Empty | Self::Full(_) | Self::Http1Request(_) | Self::Transformed(_) => false,
         }

@@ -70,8 +70,7 @@ pub fn read_request(
 ) -> Result<RequestHead, HeadFault> {
     let mut reader = Reader::new(limits);
     let decoded = decoder.decode(block, |field| reader.take(&field));
-    reader.check(decoded)?;
-    reader.finish()
+    reader.finish(decoded)
 }
 
 /// Reads trailers.
@@ -83,19 +82,13 @@ pub fn read_trailers(
     block: &[u8],
     limits: &HeadLimits,
 ) -> Result<Headers, HeadFault> {
-    let mut reader = Reader::new(limits);
-    // No pseudo-header field may come any more (section 8.1).
-    reader.regular = true;
+    let mut reader = Reader::of_trailers(limits);
     let decoded = decoder.decode(block, |field| reader.take(&field));
-    reader.check(decoded)?;
-    if reader.headers.len() > reader.lines_max {
-        return Err(HeadFault::TooLarge);
-    }
-    Ok(reader.headers)
+    reader.finish_trailers(decoded)
 }
 
-/// State of reading a block.
-struct Reader<'a> {
+/// State of reading a block, whichever compression it has.
+pub(crate) struct Reader<'a> {
     limits: &'a HeadLimits,
     lines_max: usize,
     /// Size of all fields (section 6.5.2).
@@ -116,7 +109,8 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(limits: &'a HeadLimits) -> Self {
+    /// Begins to read the head of a request.
+    pub(crate) fn new(limits: &'a HeadLimits) -> Self {
         Self {
             limits,
             lines_max: limits.headers_max.min(LINES_MAX),
@@ -134,8 +128,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Begins to read trailers.
+    pub(crate) fn of_trailers(limits: &'a HeadLimits) -> Self {
+        let mut reader = Self::new(limits);
+        // No pseudo-header field may come any more (section 8.1).
+        reader.regular = true;
+        reader
+    }
+
+    /// Takes the next field; breaks if the fields are a flood.
     #[inline]
-    fn take(&mut self, field: &Field<'_>) -> ControlFlow<()> {
+    pub(crate) fn take(&mut self, field: &Field<'_>) -> ControlFlow<()> {
         self.size += field.size();
         if self.size > self.size_max() {
             // The rest is only decoded, so that both sides agree on what follows.
@@ -305,7 +308,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<RequestHead, HeadFault> {
+    /// Ends trailers; `decoded` tells how their block ended.
+    pub(crate) fn finish_trailers(
+        self,
+        decoded: Result<(), BlockFault>,
+    ) -> Result<Headers, HeadFault> {
+        self.check(decoded)?;
+        if self.headers.len() > self.lines_max {
+            return Err(HeadFault::TooLarge);
+        }
+        Ok(self.headers)
+    }
+
+    /// Ends the head of a request; `decoded` tells how its block ended.
+    pub(crate) fn finish(
+        mut self,
+        decoded: Result<(), BlockFault>,
+    ) -> Result<RequestHead, HeadFault> {
+        self.check(decoded)?;
         if !self.crumbs.is_empty() {
             self.join_cookies();
         }

@@ -48,7 +48,8 @@ pub fn encode_trailers(block: &mut Vec<u8>, encoder: &mut Encoder, trailers: &He
     }
 }
 
-const OF_HTTP1: Names = Names::of(&[
+/// Fields of a connection of HTTP/1.1 (section 8.2.2).
+pub(crate) const OF_HTTP1: Names = Names::of(&[
     Known::Connection,
     Known::ProxyConnection,
     Known::KeepAlive,

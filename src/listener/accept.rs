@@ -168,10 +168,7 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: So
         return;
     };
     let connection = worker.open(listener, peer, local);
-    let entry = Entry {
-        connection: Rc::clone(&connection),
-        _counted: guard,
-    };
+    let entry = Entry::new(&connection, guard);
     let mut stream = Some(stream);
     // What starts it moves only the box.
     let serving = memory::pinned(|| async move { serve(&entry.connection, &mut stream).await });
@@ -180,9 +177,24 @@ fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, stream: Stream, peer: So
 }
 
 /// Entry of a connection in its worker's table, and its place within the limits; released on drop.
-struct Entry {
+pub(super) struct Entry {
     connection: Rc<Connection>,
     _counted: Admission,
+}
+
+impl Entry {
+    /// Makes the entry of a connection that was counted.
+    pub(super) fn new(connection: &Rc<Connection>, counted: Admission) -> Self {
+        Self {
+            connection: Rc::clone(connection),
+            _counted: counted,
+        }
+    }
+
+    /// The connection.
+    pub(super) fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
 }
 
 impl Drop for Entry {
@@ -301,7 +313,7 @@ fn await_first(stream: &TcpStream) {
 }
 
 /// Returns the IPv4 address of an IPv4 peer of an IPv6 socket.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 

@@ -1,11 +1,13 @@
 //! Listeners: accept and limit connections, and read requests from them.
 //!
 //! [`accept`] takes connections from the listening sockets; [`http1`] and [`http2`] serve them and
-//! pass each request to [`crate::proxy::serve`].
+//! pass each request to [`crate::proxy::serve`]. `http3` does both for QUIC.
 
 pub mod accept;
 mod http1;
 mod http2;
+#[cfg(feature = "http3")]
+pub(crate) mod http3;
 mod linger;
 mod protocol;
 mod proxy_protocol;

@@ -33,8 +33,8 @@ pub(super) fn check(
     if matches!(request.method, Method::CONNECT | Method::TRACE) {
         return Err(BadRequest::Method.into());
     }
-    if request.version == Version::HTTP_2 {
-        check_http2(exchange, request)?;
+    if request.version >= Version::HTTP_2 {
+        check_multiplexed(exchange, request)?;
         cookie::join_lines(&mut request.headers);
     }
     exchange.request.authority = effective_authority(
@@ -121,7 +121,7 @@ fn remember_target(exchange: &mut Exchange, uri: &Uri) {
 }
 
 /// Checks the limits that the codec has applied to HTTP/1.1 heads.
-fn check_http2(exchange: &Exchange, request: &Request) -> Result<(), BadRequest> {
+fn check_multiplexed(exchange: &Exchange, request: &Request) -> Result<(), BadRequest> {
     let limits = &exchange.listener.head;
     let target = request.uri.path_and_query();
     if target.is_some_and(|target| target.as_str().len() > limits.target_max) {

@@ -109,10 +109,10 @@ fn request_line(
         return RequestLine {
             method: Method::GET,
             target: Bytes::new(),
-            version: if connection.protocol.get() == "HTTP/2.0" {
-                Version::HTTP_2
-            } else {
-                Version::HTTP_11
+            version: match connection.protocol.get() {
+                "HTTP/2.0" => Version::HTTP_2,
+                "HTTP/3.0" => Version::HTTP_3,
+                _ => Version::HTTP_11,
             },
             authority: None,
             user_agent: None,

@@ -31,7 +31,7 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
     let exchange = open.exchange();
     exchange.status = Some(response.status);
     exchange.answered.get_or_insert_with(Instant::now);
-    let http2 = exchange.request.version == http::Version::HTTP_2;
+    let multiplexed = exchange.request.version >= http::Version::HTTP_2;
     let idle = exchange.route().map(|route| route.timeouts.idle);
     if !exchange.snapshot.shared.logged.is_empty() {
         let snapshot = std::rc::Rc::clone(&exchange.snapshot);
@@ -48,7 +48,14 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
     };
     let headers = &mut response.headers;
     headers.insert(Known::XRequestId, exchange.request_id.as_value());
-    if http2 && !headers.contains(Known::Date) {
+    if let Some(service) = &exchange.listener.alt_svc
+        && exchange.request.version != http::Version::HTTP_3
+        && !headers.contains(Known::AltSvc)
+        && let Some(value) = service.value(worker.is_draining())
+    {
+        headers.insert(Known::AltSvc, value);
+    }
+    if multiplexed && !headers.contains(Known::Date) {
         headers.insert(Known::Date, worker.date_value());
     }
     if let Some(settings) = &exchange.snapshot.shared.debug_header {

@@ -241,6 +241,8 @@ impl First {
             passed: predecessor.as_ref().map(|it| &it.passed),
             metrics: &metrics,
             workers,
+            #[cfg(feature = "http3")]
+            open: None,
         };
         let prepared = Prepared::first(loaded, &mut registry, &process)?;
         rollouts::restore(&prepared.snapshot, path);

@@ -9,6 +9,8 @@ use tokio::{
     time::Instant,
 };
 
+#[cfg(feature = "http3")]
+use crate::listener::http3::accept::QuicAcceptors;
 use crate::{
     config::value::BindAddress,
     listener::accept::{self, Acceptor},
@@ -23,6 +25,8 @@ use crate::{
 pub(super) struct WorkerThread {
     worker: Rc<Worker>,
     accepting: RefCell<HashMap<BindAddress, Vec<Accepting>, RandomState>>,
+    #[cfg(feature = "http3")]
+    quic: RefCell<QuicAcceptors>,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,8 @@ impl WorkerThread {
         Self {
             worker,
             accepting: RefCell::default(),
+            #[cfg(feature = "http3")]
+            quic: RefCell::default(),
         }
     }
 
@@ -68,6 +74,13 @@ impl WorkerThread {
         match command {
             Command::Listen(listener, socket) => self.listen(listener, socket),
             Command::Unlisten(address, done) => self.unlisten(&address, done),
+            #[cfg(feature = "http3")]
+            Command::ListenQuic(listener, socket, mailboxes) => {
+                let mut quic = self.quic.borrow_mut();
+                quic.listen(worker, &listener, socket, mailboxes);
+            }
+            #[cfg(feature = "http3")]
+            Command::UnlistenQuic(address) => self.quic.borrow().unlisten(&address),
             Command::Adopt(listener, accepted) => accept::adopt(worker, &listener, accepted),
             Command::MakeRoom(request) => worker.make_room(request),
             Command::FollowEndpoints(pool) => {
@@ -77,7 +90,9 @@ impl WorkerThread {
             }
             Command::Refresh => worker.close_left(),
             Command::Relieve => worker.relieve(),
-            Command::CloseShared => worker.close_connections(|it| it.protocol.get() == "HTTP/2.0"),
+            Command::CloseShared => {
+                worker.close_connections(|it| matches!(it.protocol.get(), "HTTP/2.0" | "HTTP/3.0"));
+            }
             Command::CloseConnections => worker.close_connections(|_| true),
             Command::Cut(done) => {
                 let _ = done.send(worker.cut_connections());
@@ -116,6 +131,8 @@ impl WorkerThread {
     }
 
     fn unlisten(&self, address: &BindAddress, done: oneshot::Sender<()>) {
+        #[cfg(feature = "http3")]
+        self.quic.borrow().unlisten(address);
         let Some(accepting) = self.accepting.borrow_mut().remove(address) else {
             let _ = done.send(());
             return;

@@ -128,6 +128,46 @@ pub fn bind(
     }
 }
 
+/// Makes one UDP socket per worker, at an address that a listener has for TCP. With `shared` other
+/// sockets of the proxy may be there: those of connections that have not ended.
+///
+/// # Errors
+/// The reason why the address cannot be used; no socket is left open.
+pub fn bind_udp(
+    address: SocketAddr,
+    options: BindOptions,
+    shared: bool,
+    workers: usize,
+) -> Result<Vec<Socket>, BindError> {
+    let open = || -> io::Result<Vec<Socket>> {
+        // As over TCP: a second proxy must not silently take half of the datagrams.
+        if !shared {
+            open_udp(address, options)?.bind(&address.into())?;
+        }
+        let sockets = (0..workers).map(|_| {
+            let socket = open_udp(address, options)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())?;
+            Ok(socket)
+        });
+        sockets.collect()
+    };
+    open().map_err(|error| explain(&BindAddress::Tcp(address), error))
+}
+
+fn open_udp(address: SocketAddr, options: BindOptions) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(!takes_both(address, options))?;
+    }
+    socket.set_nonblocking(true)?;
+    // As much as the system allows: a burst of many clients must fit.
+    let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+    let _ = socket.set_send_buffer_size(UDP_BUFFER);
+    Ok(socket)
+}
+
 fn bind_tcp(
     wanted: SocketAddr,
     options: BindOptions,
@@ -206,6 +246,8 @@ pub(super) fn explain(address: &BindAddress, error: io::Error) -> BindError {
     }
 }
 
+/// Bytes of datagrams that wait in the kernel, in either direction.
+const UDP_BUFFER: usize = 2 * 1024 * 1024;
 /// Length of the accept queue of each socket.
 const BACKLOG: i32 = 4096;
 

@@ -12,6 +12,8 @@ pub mod closing;
 pub mod file;
 mod host;
 pub mod inherited;
+#[cfg(feature = "http3")]
+pub(crate) mod mailbox;
 mod more;
 pub mod passed;
 pub mod passing;

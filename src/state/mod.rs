@@ -1,5 +1,6 @@
 //! The compiled snapshot, and the registry of state that outlives it.
 
+mod alt_svc;
 mod arrival;
 mod compile;
 mod debug_header;
@@ -17,6 +18,7 @@ mod snapshot;
 mod under_way;
 
 pub use crate::config::schema::Underscores;
+pub use alt_svc::AltSvc;
 pub use arrival::{ArrivalReason, Asked};
 pub use compile::{
     BuildError, Lists, Source, TestFailure, TlsFiles, build, config_store, consul_target,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use super::{DebugHeader, Shadow};
+use super::{AltSvc, DebugHeader, Shadow};
 use crate::{
     acme::{Order, Standing},
     config::{
@@ -217,6 +217,10 @@ pub struct Listener {
     pub http1: bool,
     /// True if HTTP/2 is spoken.
     pub http2: bool,
+    /// True if HTTP/3 is spoken, on the UDP port of the same number.
+    pub http3: bool,
+    /// Value of `Alt-Svc` in answers over HTTP/1.1 and HTTP/2; none where HTTP/3 was never spoken.
+    pub alt_svc: Option<AltSvc>,
     /// Peers that must send a PROXY protocol header.
     pub proxy_protocol: Option<TrustedProxies>,
     /// Timeouts for clients.
@@ -233,7 +237,7 @@ pub struct Listener {
     pub clients: Arc<ClientTable<()>>,
     /// Maximum number of requests on one connection; 0: no limit.
     pub requests_per_connection: u64,
-    /// Maximum number of open HTTP/2 streams on one connection.
+    /// Maximum number of open streams on one connection, over HTTP/2 and HTTP/3.
     pub streams_max: u32,
     /// TLS; none: plain HTTP.
     pub tls: Option<Arc<ServerTls>>,

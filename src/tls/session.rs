@@ -38,13 +38,31 @@ impl Session {
         let certificate = state.peer_certificates().and_then(|chain| chain.first());
         Self {
             cipher: format!("{version}/{suite}"),
-            server_name: server_name.map(|name| {
-                let name = name.strip_suffix('.').unwrap_or(name);
-                name.to_ascii_lowercase().into()
-            }),
+            server_name: server_name.map(name_of),
             client: certificate.map(|der| ClientCertificate::of(der)),
             http2: state.alpn_protocol() == Some(b"h2"),
             resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }
+
+    /// Makes the result of a handshake of QUIC, which has TLS 1.3 and does not tell the cipher.
+    #[cfg(feature = "http3")]
+    pub(crate) fn of_quic(
+        server_name: Option<&str>,
+        certificate: Option<&rustls_pki_types::CertificateDer<'_>>,
+    ) -> Self {
+        Self {
+            cipher: "TLSv1.3".to_owned(),
+            server_name: server_name.map(name_of),
+            client: certificate.map(|der| ClientCertificate::of(der)),
+            http2: false,
+            resumed: false,
+        }
+    }
+}
+
+/// Returns a name that a client asked for as it is compared: in lower case, without a final dot.
+fn name_of(name: &str) -> Box<str> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.to_ascii_lowercase().into()
 }

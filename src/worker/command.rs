@@ -6,6 +6,8 @@ use socket2::Socket;
 use tokio::sync::oneshot;
 
 use super::{Accepted, ConnectionView};
+#[cfg(feature = "http3")]
+use crate::socket::mailbox::Mailboxes;
 use crate::{
     config::value::BindAddress,
     state::{HolderFilter, Listener},
@@ -19,6 +21,12 @@ pub(crate) enum Command {
     Listen(Arc<Listener>, Socket),
     /// Stop accepting for the listener at that address; answers when the socket is closed.
     Unlisten(BindAddress, oneshot::Sender<()>),
+    /// Accept QUIC connections on this UDP socket.
+    #[cfg(feature = "http3")]
+    ListenQuic(Arc<Listener>, Socket, Arc<Mailboxes>),
+    /// Accept no more QUIC connections for the listener at that address.
+    #[cfg(feature = "http3")]
+    UnlistenQuic(BindAddress),
     /// Serve a connection that another worker accepted.
     Adopt(Arc<Listener>, Accepted),
     /// Close an idle connection to a pool that has no room for another worker's.

@@ -215,7 +215,13 @@ impl Connection {
                 .iter()
                 .find(|listener| listener.address == address);
             match newest {
-                Some(newest) => *self.listener.borrow_mut() = Rc::clone(newest),
+                Some(newest) => {
+                    *self.listener.borrow_mut() = Rc::clone(newest);
+                    // Its socket takes no new connections any more.
+                    if self.protocol.get() == "HTTP/3.0" && !newest.http3 {
+                        self.close();
+                    }
+                }
                 None => self.close(),
             }
         }

@@ -139,6 +139,12 @@ impl Worker {
         Rc::clone(&self.current.borrow())
     }
 
+    /// Its number among the workers.
+    #[cfg(feature = "http3")]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
     /// Returns a uniform random number.
     pub fn draw(&self) -> u64 {
         self.random.borrow_mut().random()

@@ -13,6 +13,9 @@ use std::{
 
 use socket2::Socket;
 
+#[cfg(feature = "http3")]
+use crate::socket::mailbox::Mailboxes;
+
 use crate::{
     config::value::BindAddress,
     socket::{
@@ -32,6 +35,9 @@ struct State {
     open: HashMap<BindAddress, OpenSocket>,
     /// Those that another process accepts from as well, by now.
     passed_on: HashSet<BindAddress>,
+    /// Addresses at which this process has spoken QUIC; connections there may not have ended.
+    #[cfg(feature = "http3")]
+    quic: HashMap<BindAddress, Arc<Mailboxes>>,
 }
 
 #[derive(Debug)]
@@ -80,6 +86,22 @@ impl OpenSockets {
         let mut state = self.lock();
         state.passed_on.remove(&listener.address);
         state.open.insert(listener.address.clone(), socket);
+    }
+
+    /// Notes that QUIC is spoken at this address; returns the mailboxes of so many workers, which
+    /// are the same for as long as the process runs.
+    #[cfg(feature = "http3")]
+    pub(crate) fn opened_quic(&self, address: &BindAddress, workers: usize) -> Arc<Mailboxes> {
+        let mut state = self.lock();
+        let mailboxes = state.quic.entry(address.clone());
+        let mailboxes = mailboxes.or_insert_with(|| Arc::new(Mailboxes::new(workers)));
+        Arc::clone(mailboxes)
+    }
+
+    /// Returns true if QUIC was spoken at this address.
+    #[cfg(feature = "http3")]
+    pub(crate) fn has_spoken_quic(&self, address: &BindAddress) -> bool {
+        self.lock().quic.contains_key(address)
     }
 
     /// All of them that were not given, for another process.

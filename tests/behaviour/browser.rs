@@ -1,4 +1,4 @@
-//! A browser loads a page over TLS, and uses HTTP/2 for all that it does there.
+//! A browser loads a page over TLS, and uses HTTP/2 or HTTP/3 for all that it does there.
 //!
 //! `tests/run` installs Chromium; where it is missing the test says so and passes.
 
@@ -12,6 +12,7 @@ use crate::harness::{
 const ALL: &str = r#"
     [listeners.web]
     address = "$web"
+    protocols = ["http/1.1", "h2", "h3"]
     tls = { certificates = [{ chain = "a.pem", key = "a.key" }] }
     [routes.page]
     path = "/"
@@ -66,14 +67,13 @@ fn file(kind: &str, body: &[u8]) -> Vec<Act> {
 
 /// Has Chromium load the page and print it as it is after all its resources have come; `None`
 /// when it is not installed.
-async fn load(proxy: &Proxy, trusted: &str) -> Option<Output> {
+async fn load(proxy: &Proxy, trusted: &str, protocol: Spoken) -> Option<Output> {
     let mut command = bounded("chromium");
     command.args([
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
         "--disable-dev-shm-usage",
-        "--disable-quic",
         "--no-first-run",
         "--disable-background-networking",
         "--disable-component-update",
@@ -81,6 +81,15 @@ async fn load(proxy: &Proxy, trusted: &str) -> Option<Output> {
         "--disable-extensions",
         "--no-proxy-server",
     ]);
+    match protocol {
+        Spoken::Http2 => command.arg("--disable-quic"),
+        // Else it would ask over TCP first.
+        Spoken::Http3 => {
+            command.arg("--enable-quic");
+            let origin = proxy.address("web");
+            command.arg(format!("--origin-to-force-quic-on={origin}"))
+        }
+    };
     // The one key that it shall trust, whoever signed it.
     command.arg(format!("--ignore-certificate-errors-spki-list={trusted}"));
     let profile = proxy.folder().join("profile");
@@ -97,8 +106,28 @@ async fn load(proxy: &Proxy, trusted: &str) -> Option<Output> {
     Some(output)
 }
 
+/// Protocol that the browser is to use.
+#[derive(Clone, Copy)]
+enum Spoken {
+    Http2,
+    Http3,
+}
+
 #[tokio::test]
 async fn chromium_loads_a_page_over_http2() {
+    loads(Spoken::Http2).await;
+}
+
+#[tokio::test]
+async fn chromium_loads_a_page_over_http3() {
+    loads(Spoken::Http3).await;
+}
+
+async fn loads(protocol: Spoken) {
+    let (word, logged) = match protocol {
+        Spoken::Http2 => ("h2", "HTTP/2.0"),
+        Spoken::Http3 => ("h3", "HTTP/3.0"),
+    };
     let Some(packages) = packages() else { return };
     let app = Backend::start(site(Gate::new())).await;
     let [socket, calls] = [Port::take(), Port::take()];
@@ -112,7 +141,7 @@ async fn chromium_loads_a_page_over_http2() {
     let issued = Authority::new("test authority").issue("page", &["127.0.0.1"]);
     issued.write(settings.folder(), "a");
     let proxy = settings.start().await;
-    let Some(output) = load(&proxy, &issued.key_digest()).await else {
+    let Some(output) = load(&proxy, &issued.key_digest(), protocol).await else {
         return;
     };
     let page = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -123,7 +152,7 @@ async fn chromium_loads_a_page_over_http2() {
     let told: serde_json::Value =
         serde_json::from_str(told).unwrap_or_else(|error| panic!("{error}: {page}\n{faults}"));
     for (key, expected) in [
-        ("protocol", "h2".into()),
+        ("protocol", word.into()),
         ("styled", "7px".into()),
         ("post", "200 taken".into()),
         ("large", LARGE.into()),
@@ -161,13 +190,20 @@ async fn chromium_loads_a_page_over_http2() {
         assert_eq!(lines.len(), 1, "{path}: {lines:?}");
         assert!(lines[0]["tls"].is_string(), "{path}: {lines:?}");
         // A WebSocket is a stream beside the others (RFC 8441).
-        assert_eq!(lines[0]["protocol"], "HTTP/2.0", "{path}: {lines:?}");
-        let status = match path {
-            "/none" => 404,
-            "/socket" => 101,
-            _ => 200,
+        // Over HTTP/3 it has none, so that the browser goes back to TCP for it.
+        match (path, protocol) {
+            ("/socket", Spoken::Http3) => assert_ne!(lines[0]["protocol"], logged),
+            _ => assert_eq!(lines[0]["protocol"], logged, "{path}: {lines:?}"),
+        }
+        let statuses = match (path, protocol) {
+            ("/none", _) => [404; 2],
+            // Over a connection of its own the browser leaves without an end of TLS.
+            ("/socket", Spoken::Http3) => [101, 499],
+            ("/socket", Spoken::Http2) => [101; 2],
+            _ => [200; 2],
         };
-        assert_eq!(lines[0]["status"], status, "{path}: {lines:?}");
+        let status = &lines[0]["status"];
+        assert!(statuses.iter().any(|it| status == it), "{path}: {lines:?}");
     }
     proxy.finish().await;
 }

@@ -11,5 +11,6 @@ mod allocation;
 mod fuzz;
 mod http1;
 mod http2;
+mod http3;
 mod picker;
 mod route;

@@ -16,6 +16,9 @@ pub struct Listener {
     pub http1: bool,
     /// True if it speaks HTTP/2.
     pub http2: bool,
+    /// True if it speaks HTTP/3.
+    #[serde(default)]
+    pub http3: bool,
     /// Rules on the rate of its requests, in the order in which they are asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<ExplainedRate>,

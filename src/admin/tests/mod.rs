@@ -91,6 +91,7 @@ impl Operations for Fake {
             address: "127.0.0.1:80".to_owned(),
             http1: true,
             http2: false,
+            http3: false,
             connections: 3,
             registration: None,
             acme: None,

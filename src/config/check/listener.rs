@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use super::{Check, error_page, filter, register};
 use crate::config::diagnostic::Fault;
-use crate::config::schema::{Listener, ProxyProtocol};
+use crate::config::schema::{Listener, ListenerProtocol, ProxyProtocol};
 use crate::config::setting::Span;
 use crate::config::value::{BindAddress, Name};
 
@@ -45,6 +45,9 @@ fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
         let message = format!("{place}.protocols is empty");
         let hint = "\"http/1.1\", \"h2\" or both";
         check.error(listener.spans.of("protocols"), message, hint);
+    }
+    if listener.protocols.contains(&ListenerProtocol::H3) {
+        check_http3(check, &place, listener);
     }
     let spans = &listener.spans;
     let written = |key: &str| spans.has(key).then(|| spans.of(key));
@@ -92,6 +95,43 @@ fn check_one(check: &mut Check<'_>, name: &Name, listener: &Listener) {
             message,
             "the head holds the target",
         );
+    }
+}
+
+/// Refuses HTTP/3 where QUIC cannot be spoken.
+fn check_http3(check: &mut Check<'_>, place: &str, listener: &Listener) {
+    let span = listener.spans.of("protocols");
+    if cfg!(not(feature = "http3")) {
+        let message = format!("{place}.protocols has \"h3\", which this program was built without");
+        check.error(span, message, "a build with the cargo feature http3");
+        return;
+    }
+    if let BindAddress::Unix(path) = &listener.address {
+        let path = path.display();
+        let message = format!("{place}.protocols has \"h3\", and unix:{path} has no UDP port");
+        check.error(span, message, "QUIC is spoken on an address with a port");
+        return;
+    }
+    let tls = format!("{place}.tls");
+    if listener.tls.is_none() && !check.is_broken(&tls) && !check.has_broken(&tls) {
+        let message = format!("{place}.protocols has \"h3\", and the listener has no TLS");
+        let hint = "QUIC is never spoken in the clear: add a [listeners.NAME.tls] table";
+        check.error(span, message, hint);
+    }
+    if let Some(proxies) = &listener.proxy_protocol {
+        let message = format!("{place} has \"h3\" and proxy_protocol");
+        let hint = "no header comes in front of QUIC: give it a listener of its own";
+        let fault = Fault::error(span, message, hint);
+        let header = proxies.spans.of("from");
+        check.faults.push(fault.with_related(
+            header,
+            "required in front of TCP connections here".to_owned(),
+        ));
+    }
+    if listener.protocols.len() == 1 {
+        let message = format!("{place}.protocols has \"h3\" alone");
+        let hint = "clients learn of it from answers over \"http/1.1\" or \"h2\"";
+        check.warn(span, message, hint);
     }
 }
 

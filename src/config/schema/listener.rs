@@ -17,7 +17,7 @@ table! {
         pub ipv6_only: bool = false,
         /// Mode of the file of a Unix socket, such as `"0660"`, which decides who may connect. By default the umask decides.
         pub mode: Option<FileMode> = None,
-        /// Protocols spoken. Without TLS, `h2` is spoken to clients that start with it (prior knowledge).
+        /// Protocols spoken. Without TLS, `h2` is spoken to clients that start with it (prior knowledge). `h3` needs TLS, is spoken on the UDP port of the same number, and is offered to clients of the others by `Alt-Svc`.
         pub protocols: Vec<ListenerProtocol> = vec![ListenerProtocol::Http1, ListenerProtocol::H2],
         /// Peers that must send a PROXY protocol header. Off by default.
         pub proxy_protocol: Option<ProxyProtocol> = None,
@@ -53,8 +53,9 @@ words! {
         Http1 = "http/1.1",
         /// HTTP/2 (RFC 9113).
         H2 = "h2",
+        /// HTTP/3 (RFC 9114): over QUIC, on the UDP port of the same number. Needs TLS.
+        H3 = "h3",
     }
-    later { "h3" }
 }
 
 words! {
@@ -100,7 +101,7 @@ table! {
         pub headers: u16 = 100,
         /// Bytes of a request target; more is answered with 414.
         pub target: ByteSize = ByteSize::kib(16),
-        /// Requests at once on one HTTP/2 connection, 1 to 65535.
+        /// Requests at once on one HTTP/2 or HTTP/3 connection, 1 to 65535.
         pub streams: u32 = 128,
     }
 }

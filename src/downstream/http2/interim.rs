@@ -9,14 +9,14 @@ use crate::{downstream::Interim, semantics::Headers};
 
 /// Sends interim responses on a stream, until the final one.
 #[derive(Debug)]
-pub struct StreamInterim {
+pub struct Http2Interim {
     session: SharedSession,
     stream: SharedStream,
     /// Limits of interim responses.
     bounds: Interim,
 }
 
-impl StreamInterim {
+impl Http2Interim {
     pub(crate) fn new(session: &SharedSession, stream: &SharedStream) -> Self {
         let bounds = Interim::default();
         bounds.open();

@@ -4,11 +4,12 @@
 //! the bucket of resets, so that a client may cancel half of its requests at any rate, but not all
 //! of them (CVE-2023-44487), nor cause us to reset them (CVE-2025-8671).
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-use crate::http2::frame::{ACK, END_STREAM, FrameHead, Kind};
+use crate::{
+    downstream::bucket::Bucket,
+    http2::frame::{ACK, END_STREAM, FrameHead, Kind},
+};
 
 /// Follows the frames of one client connection. Pure, constant memory.
 #[derive(Debug)]
@@ -20,14 +21,6 @@ pub(crate) struct Meter {
     /// Body frames without data.
     empty: Bucket,
     flood: Option<&'static str>,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    left: f64,
-    max: f64,
-    per_second: f64,
-    at: Instant,
 }
 
 impl Meter {
@@ -73,7 +66,7 @@ impl Meter {
     /// known that they stay.
     #[inline]
     pub(crate) fn is_wary(&self) -> bool {
-        self.resets.left < self.resets.max - WARY_AFTER
+        self.resets.spent() > WARY_AFTER
     }
 
     /// Counts a reset by us for a client's violation on a stream.
@@ -99,32 +92,6 @@ impl Meter {
     }
 }
 
-impl Bucket {
-    fn new(max: f64, per_second: f64, now: Instant) -> Self {
-        Self {
-            left: max,
-            max,
-            per_second,
-            at: now,
-        }
-    }
-
-    fn give(&mut self, count: f64) {
-        self.left = (self.left + count).min(self.max);
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let passed: Duration = now.saturating_duration_since(self.at);
-        self.at = now;
-        self.give(passed.as_secs_f64() * self.per_second);
-        let fits = self.left >= 1.0;
-        if fits {
-            self.left -= 1.0;
-        }
-        fits
-    }
-}
-
 /// Share of a reset that each stream pays for.
 const RESETS_PER_STREAM: f64 = 0.5;
 /// Resets beyond that share after which a client's requests begin later.
@@ -132,6 +99,8 @@ const WARY_AFTER: f64 = 64.0;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn frame(kind: Kind, flags: u8, length: usize) -> FrameHead {

@@ -23,5 +23,5 @@ pub(crate) mod tunnel;
 mod turn;
 
 pub use body::Http2RequestBody;
-pub use interim::StreamInterim;
+pub use interim::Http2Interim;
 pub(crate) use session::STREAM_READ_MIN;

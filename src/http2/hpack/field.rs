@@ -83,7 +83,7 @@ impl std::fmt::Debug for Field<'_> {
 
 impl FieldName {
     /// Returns the kind of a received name.
-    pub(super) fn of(name: &[u8]) -> Self {
+    pub(crate) fn of(name: &[u8]) -> Self {
         if let Some(known) = look_up(name) {
             return if name == known.as_str().as_bytes() {
                 Self::Known(known)
@@ -104,7 +104,7 @@ impl FieldName {
     }
 
     /// Returns the same kind, or malformed if the value is not valid.
-    pub(super) fn with_value(self, value: &[u8]) -> Self {
+    pub(crate) fn with_value(self, value: &[u8]) -> Self {
         let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
         if text::has_control(value) || blank(value.first()) || blank(value.last()) {
             return Self::Malformed;
@@ -125,10 +125,10 @@ pub(super) const fn size_of_line(length: usize) -> usize {
 }
 
 /// Separator between name and value in a line.
-pub(super) const SEPARATOR: &[u8] = b": ";
+pub(crate) const SEPARATOR: &[u8] = b": ";
 
 /// End of a line.
-pub(super) const CRLF: &[u8] = b"\r\n";
+pub(crate) const CRLF: &[u8] = b"\r\n";
 
 /// The 32 bytes counted for each field, less the bytes of its line besides name and value.
 const SIZE_BESIDE_LINE: usize = 32 - SEPARATOR.len() - CRLF.len();

@@ -11,7 +11,7 @@ use super::BlockFault;
 ///
 /// [`BlockFault::Huffman`] if it contains the end of text, or if its padding is not at most seven
 /// one bits.
-pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), BlockFault> {
+pub(crate) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), BlockFault> {
     out.reserve(coded.len() * 8 / 5 + STEP);
     let mut bits = Bits {
         window: 0,

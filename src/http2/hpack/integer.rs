@@ -12,7 +12,7 @@ use super::BlockFault;
 /// [`BlockFault::Truncated`], and [`BlockFault::Integer`] for a number of more than five bytes: no
 /// block is that long.
 #[inline]
-pub(super) fn read(first: u8, mask: u8, rest: &[u8]) -> Result<(u32, &[u8]), BlockFault> {
+pub(crate) fn read(first: u8, mask: u8, rest: &[u8]) -> Result<(u32, &[u8]), BlockFault> {
     if first & mask < mask {
         return Ok((u32::from(first & mask), rest));
     }
@@ -37,7 +37,7 @@ fn read_long(mask: u8, rest: &[u8]) -> Result<(u32, &[u8]), BlockFault> {
 
 /// Writes a number after the bits of `first` above `mask`.
 #[inline]
-pub(super) fn write(first: u8, mask: u8, number: usize, out: &mut impl BufMut) {
+pub(crate) fn write(first: u8, mask: u8, number: usize, out: &mut impl BufMut) {
     match u8::try_from(number) {
         Ok(small) if small < mask => out.put_u8(first | small),
         _ => write_long(first | mask, number - usize::from(mask), out),

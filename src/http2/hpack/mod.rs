@@ -15,14 +15,15 @@
 mod decoder;
 mod encoder;
 mod field;
-mod huffman;
-mod integer;
+pub(crate) mod huffman;
+pub(crate) mod integer;
 mod static_table;
 mod table;
-mod text;
+pub(crate) mod text;
 
 pub use decoder::{BlockFault, Decoder};
 pub use encoder::Encoder;
+pub(crate) use field::{CRLF, SEPARATOR};
 pub use field::{Field, FieldName, Pseudo};
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(super) fn same_name(name: &[u8], lower: &[u8]) -> bool {
 }
 
 /// Writes a name in lower case.
-pub(super) fn put_lower(name: &[u8], out: &mut impl BufMut) {
+pub(crate) fn put_lower(name: &[u8], out: &mut impl BufMut) {
     for part in name.chunks(PART) {
         let mut lower = [0; PART];
         if let Some(lower) = lower.get_mut(..part.len()) {

@@ -126,7 +126,7 @@ impl<'a> Translator<'a> {
                 if address.starts_with("quic") {
                     self.head.untranslated(
                         &line.source,
-                        "HTTP/3 is not there: clients use HTTP/2 at the listener with TLS",
+                        "protocols = [\"http/1.1\", \"h2\", \"h3\"] of the listener with TLS; until then clients use HTTP/2",
                     );
                     continue;
                 }

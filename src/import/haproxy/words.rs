@@ -49,7 +49,7 @@ pub(super) fn change(table: &mut Table, line: &Line, secure: Secure) -> bool {
             let _ = value;
             table.needless(
                 &line.source,
-                "HTTP/3 is not there, so clients are not sent to it",
+                "the proxy sends it by itself, where protocols of the listener has \"h3\"",
             );
         }
         ["set-header", name, value] => set(table, line, &format!("{kind}.set"), name, value),

@@ -96,7 +96,9 @@ pub(super) fn advice(name: &str) -> Advice {
         | "http2_max_concurrent_streams"
         | "http3"
         | "quic_retry"
-        | "quic_gso" => Needless("HTTP/2 is on; limits.streams bounds it, HTTP/3 is not there"),
+        | "quic_gso" => Needless(
+            "HTTP/2 is on; limits.streams bounds it; \"h3\" in protocols of the listener turns HTTP/3 on",
+        ),
         "ssl_ciphers"
         | "ssl_prefer_server_ciphers"
         | "ssl_dhparam"

@@ -222,7 +222,11 @@ impl<'n> Translator<'n> {
         if let Some(transport) = reading.inner("transport") {
             self.transport_of(table, transport);
         }
-        reading.instead(table, "http3", "HTTP/3 is not spoken: clients use HTTP/2");
+        reading.instead(
+            table,
+            "http3",
+            "protocols = [\"http/1.1\", \"h2\", \"h3\"] of the listener",
+        );
         reading.needless(table, &["asDefault"], "see listeners of the routes");
         reading.needless(table, &["reusePort"], "each worker has a socket of its own");
         reading.needless(table, &["udp"], "UDP is not forwarded here");

@@ -7,7 +7,7 @@ use http::{Method, StatusCode, Version};
 use super::{answer::Answer, websocket};
 use crate::{
     downstream::{
-        Http2RequestBody, StreamInterim,
+        Http2Interim, Http2RequestBody, StreamInterim,
         http2::{receive::Opened, session::SharedSession, stream::SharedStream},
     },
     exchange::{Body, Request, Response},
@@ -78,7 +78,10 @@ impl Exchange {
             headers: head.headers,
             body,
             handshake: None,
-            interim: Some(StreamInterim::new(&self.session, &self.stream)),
+            interim: Some(StreamInterim::Http2(Http2Interim::new(
+                &self.session,
+                &self.stream,
+            ))),
         });
         if head.protocol == Some(ConnectProtocol::WebSocket) {
             let worker = &self.connection.worker;

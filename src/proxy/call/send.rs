@@ -96,7 +96,7 @@ fn outbound<'a>(request: &'a Request, headers: &'a Headers, purpose: Purpose) ->
         raw_target: request.raw_target.as_deref(),
         purpose,
         headers,
-        read_ahead: if request.version == Version::HTTP_2 {
+        read_ahead: if request.version >= Version::HTTP_2 {
             STREAM_READ_MIN
         } else {
             usize::MAX

@@ -138,6 +138,7 @@ impl Operations for Api {
             address: self.shared.sockets.address(&listener.address).to_string(),
             http1: listener.http1,
             http2: listener.http2,
+            http3: listener.http3,
             connections: listener.open.load(Ordering::Relaxed),
             registration: self.board.registration(&listener.name),
             acme: listener.acme.as_ref().map(|it| figures::acme(it)),

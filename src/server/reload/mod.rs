@@ -1,10 +1,13 @@
 //! Reload: all new parts are loaded, checked, tested and bound beside the old, then there is one
 //! swap, and removed parts drain. Any fault keeps the old configuration.
 
+mod bound;
 mod error;
 pub(super) mod leaving;
 mod prepared;
 mod queue;
+#[cfg(feature = "http3")]
+pub(super) mod quic;
 pub(super) mod steps;
 
 use std::{
@@ -153,6 +156,11 @@ impl Control {
         steps::adopt_pools(&new, &mut self.schedules);
         self.shared.swap(Arc::clone(&new));
         steps::listen(&self.shared, prepared.bound).await;
+        #[cfg(feature = "http3")]
+        {
+            quic::unlisten(&self.shared, &old, &new).await;
+            quic::listen(&self.shared, prepared.quic).await;
+        }
         self.shared.sockets.follow_modes(&new);
         self.follow_sources(&new);
         steps::tell(&self.shared, |_| Some(Command::Refresh)).await;

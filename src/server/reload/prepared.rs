@@ -1,7 +1,6 @@
 //! Preparation: a configuration is read, checked, tested and bound beside the one in use.
 
 use std::{
-    collections::HashSet,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -10,24 +9,22 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::error::ReloadError;
+use super::{
+    bound::{self, BoundListener},
+    error::ReloadError,
+};
+#[cfg(feature = "http3")]
+use crate::worker::OpenSockets;
 use crate::{
-    config::{
-        self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets, SharedPart,
-        value::BindAddress,
-    },
+    config::{self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets, SharedPart},
     server::{
         errand,
         keeper::Texts,
         metrics_listener::{MetricsSocket, admin_socket},
     },
-    socket::{
-        bind::{self, BindError, Bound},
-        inherited::Inherited,
-        passed::Passed,
-    },
+    socket::{inherited::Inherited, passed::Passed},
     state::{
-        self, Listener, Lists, Registered, Registry, Snapshot, Source, TlsFiles,
+        self, Lists, Registered, Registry, Snapshot, Source, TlsFiles,
         heads::{self, GateUse, Heads, Replayed},
     },
     telemetry::{
@@ -37,9 +34,6 @@ use crate::{
     worker::SharedState,
 };
 
-/// A listener with its sockets.
-pub(super) type BoundListener = (Arc<Listener>, Bound);
-
 /// A configuration that is ready to be swapped in.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -48,6 +42,9 @@ pub(crate) struct Prepared {
     pub(crate) hash: config::ContentHash,
     /// Sockets of listeners that are new, one per worker.
     pub(crate) bound: Vec<BoundListener>,
+    /// UDP sockets of listeners that begin to speak HTTP/3, one per worker.
+    #[cfg(feature = "http3")]
+    pub(crate) quic: Vec<super::quic::BoundQuic>,
     /// The access log, if it changed.
     pub(crate) log: Option<Option<AccessLog>>,
     /// The socket of the metrics listener, if its address changed.
@@ -77,6 +74,9 @@ pub(crate) struct Beside<'a> {
     pub(crate) passed: Option<&'a Passed>,
     pub(crate) metrics: &'a Metrics,
     pub(crate) workers: usize,
+    /// Sockets that the process listens on; none at its start.
+    #[cfg(feature = "http3")]
+    pub(crate) open: Option<&'a OpenSockets>,
     /// Recent requests that a gate judges by; none: there is no gate.
     pub(crate) heads: Option<(&'a Heads, GateUse)>,
 }
@@ -170,6 +170,8 @@ impl Prepared {
             passed: None,
             metrics: &shared.metrics,
             workers: shared.workers.len(),
+            #[cfg(feature = "http3")]
+            open: Some(&shared.sockets),
         };
         let log = shared.access_log.load();
         let log = (**log).as_ref().map(AccessLog::settings);
@@ -197,7 +199,10 @@ impl Prepared {
         };
         let snapshot = Arc::new(state::build(&source, registry)?);
         let replayed = judge(last, &snapshot, process)?;
-        let bound = bind_new(&snapshot, last, process)
+        let bound = bound::bind_new(&snapshot, last, process)
+            .map_err(|(name, error)| ReloadError::Bind(name, error))?;
+        #[cfg(feature = "http3")]
+        let quic = super::quic::bind_new(&snapshot, last, &bound, process)
             .map_err(|(name, error)| ReloadError::Bind(name, error))?;
         let log = open_log(&snapshot, log, process.metrics)?;
         let metrics = open_metrics(&snapshot.config, last, process)?;
@@ -211,6 +216,8 @@ impl Prepared {
             },
             hash: loaded.hash,
             bound,
+            #[cfg(feature = "http3")]
+            quic,
             log,
             replayed,
         })
@@ -314,55 +321,6 @@ fn load(
         return Err(Faults::new(path, loaded.text, vec![Fault::of_file(why)]));
     };
     config::parse_with(loaded.text, Some(part), path, &rules)
-}
-
-fn bind_new(
-    snapshot: &Snapshot,
-    last: Option<&Snapshot>,
-    process: &Beside<'_>,
-) -> Result<Vec<BoundListener>, (Arc<str>, BindError)> {
-    let workers = process.workers;
-    let last = last.iter().flat_map(|last| &last.listeners);
-    let known: HashSet<&BindAddress> = last.map(|listener| &listener.address).collect();
-    let mut ours: Vec<&BindAddress> = known.iter().copied().collect();
-    let new = snapshot
-        .listeners
-        .iter()
-        .filter(|it| !known.contains(&it.address));
-    new.map(|listener| {
-        let address = &listener.address;
-        let bound = match process.inherited.take(address, workers) {
-            Some(taken) => match taken {
-                Ok(sockets) => Ok(Bound {
-                    sockets,
-                    address: address.clone(),
-                    // Who gave the socket keeps its file.
-                    file: None,
-                }),
-                Err(source) => Err(BindError::Other {
-                    address: address.clone(),
-                    source,
-                }),
-            },
-            None => match take_passed(process, listener) {
-                Ok(Some(bound)) => Ok(bound),
-                Ok(None) => bind::bind(address, listener.socket, &ours, workers),
-                Err(error) => Err(error),
-            },
-        };
-        ours.push(address);
-        bound
-            .map(|bound| (Arc::clone(listener), bound))
-            .map_err(|error| (Arc::clone(&listener.name), error))
-    })
-    .collect()
-}
-
-fn take_passed(process: &Beside<'_>, listener: &Listener) -> Result<Option<Bound>, BindError> {
-    match process.passed {
-        Some(passed) => passed.take(&listener.address, listener.socket, process.workers),
-        None => Ok(None),
-    }
 }
 
 fn log_warnings(loaded: &Loaded) {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::{Instant, timeout_at};
 
-use super::prepared::BoundListener;
+use super::bound::BoundListener;
 use crate::{
     config::value::{BindAddress, Name, PoolProtocol},
     state::Snapshot,

@@ -12,7 +12,7 @@ use crate::{
     http1::HeadLimits,
     semantics::forwarded::TrustedProxies,
     socket::bind::BindOptions,
-    state::{Listener, ListenerTimeouts, Registry},
+    state::{AltSvc, Listener, ListenerTimeouts, Registry},
     tls::{ClientAuth, KeyPair, MinimumVersion, ServerSettings, ServerTls, Stamps, TlsFault},
 };
 
@@ -45,6 +45,8 @@ pub(super) fn build(
         },
         http1: speaks(schema::ListenerProtocol::Http1),
         http2: speaks(schema::ListenerProtocol::H2),
+        http3: speaks(schema::ListenerProtocol::H3),
+        alt_svc: alt_svc(source, written),
         proxy_protocol: written
             .proxy_protocol
             .as_ref()
@@ -102,6 +104,7 @@ fn build_tls(
             .protocols
             .contains(&schema::ListenerProtocol::Http1),
         http2: listener.protocols.contains(&schema::ListenerProtocol::H2),
+        http3: listener.protocols.contains(&schema::ListenerProtocol::H3),
     };
     let mut known = source.last.iter().flat_map(|last| &last.listeners);
     let same = known.find_map(|listener| {
@@ -116,6 +119,17 @@ fn build_tls(
         }
         None => ServerTls::load(settings, registry.tickets()).map(Arc::new),
     }
+}
+
+/// Returns the way to HTTP/3 that clients are told. Where it was spoken before, they are told to
+/// forget it.
+fn alt_svc(source: &Source<'_>, written: &schema::Listener) -> Option<AltSvc> {
+    if written.protocols.contains(&schema::ListenerProtocol::H3) {
+        return Some(AltSvc::default());
+    }
+    let mut known = source.last.iter().flat_map(|last| &last.listeners);
+    let last = known.find(|listener| listener.address == written.address)?;
+    last.alt_svc.as_ref().map(|_| AltSvc::gone())
 }
 
 pub(super) fn key_pair(written: &schema::KeyPair) -> KeyPair {

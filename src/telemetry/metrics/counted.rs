@@ -44,6 +44,7 @@ pub(super) static COUNTED: &[&(dyn Counted + Sync)] = &[
     &names::PROXY_PROTOCOL_FAILURES_TOTAL,
     &names::INTERIM_RESPONSES_TOTAL,
     &names::HTTP2_FLOODS_TOTAL,
+    &names::HTTP3_FLOODS_TOTAL,
     &names::HEADERS_DROPPED_TOTAL,
     &names::CONFIG_RELOADS_TOTAL,
     &names::UPGRADES_TOTAL,

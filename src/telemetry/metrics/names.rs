@@ -278,7 +278,7 @@ pub static IDLE_CONNECTIONS: GaugeDesc<1> = GaugeDesc::new(
 /// `not_tls` (plain HTTP to a port for TLS) or `not_served` (the other way round).
 pub static TLS_HANDSHAKES_TOTAL: CounterDesc<2> = CounterDesc::new(
     "sluicegate_tls_handshakes_total",
-    "TLS handshakes with clients: `full`, `resumed`, `failed`, `late`, `not_tls` (plain HTTP to a TLS port), `not_served` (TLS to a plain port).",
+    "TLS handshakes with clients: `full`, `resumed`, `failed`, `late`, `not_tls` (plain HTTP to a TLS port), `not_served` (TLS to a plain port), `retry` (over QUIC the client must first prove its address).",
     ["listener", "result"],
 );
 

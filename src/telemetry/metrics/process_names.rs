@@ -161,3 +161,11 @@ pub static TRACE_COLLECTOR_UP: GaugeDesc<0> = GaugeDesc::new(
     "1 while the collector of spans takes exports, 0 since it last failed.",
     [],
 );
+
+/// HTTP/3 connections ended because of a flood; `reason` says of what: `resets`, `unknown`,
+/// `control`, `data`.
+pub static HTTP3_FLOODS_TOTAL: CounterDesc<2> = CounterDesc::new(
+    "sluicegate_http3_floods_total",
+    "HTTP/3 connections ended because of a flood: `resets`, `unknown` frames, frames on the `control` stream, `data` frames without data.",
+    ["listener", "reason"],
+);

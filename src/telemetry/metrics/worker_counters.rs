@@ -78,6 +78,15 @@ impl WorkerCounters {
             .inc();
     }
 
+    /// Counts an HTTP/3 connection that was ended because of a flood. Such are rare.
+    #[cfg(feature = "http3")]
+    pub fn flooded_http3(&self, listener: &Arc<str>, reason: &'static str) {
+        let labels = [&**listener, reason];
+        self.registry
+            .counter(&names::HTTP3_FLOODS_TOTAL, labels)
+            .inc();
+    }
+
     /// Header fields that were dropped because of an underscore.
     pub fn underscores_dropped(&self) -> &Counter {
         &self.underscores

@@ -4,14 +4,17 @@
 //! `NODE_PEERS_PATH`; without these the tests that need them are skipped, with a message.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+
+use super::eventually::within;
 
 /// A program in Python or for Node that runs until this is dropped.
 pub(crate) struct Peer {
     child: Child,
-    output: BufReader<ChildStdout>,
+    /// None while a line of it is awaited.
+    output: Option<BufReader<ChildStdout>>,
 }
 
 /// The folder with the Python packages, if they are installed.
@@ -64,8 +67,29 @@ impl Peer {
         });
         Self {
             child,
-            output: ready.await.expect("the program is ready"),
+            output: Some(ready.await.expect("the program is ready")),
         }
+    }
+
+    /// Writes a line to its input.
+    pub(crate) fn say(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("its input");
+        writeln!(input, "{line}").expect("it reads");
+    }
+
+    /// Waits for the next line of its output.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut output = self.output.take().expect("its output");
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            output.read_line(&mut line).expect("a line");
+            (output, line)
+        });
+        let (output, line) = within("a line of the peer", reading)
+            .await
+            .expect("no panic");
+        self.output = Some(output);
+        line.trim_end().to_owned()
     }
 
     /// Ends the input of a client, and waits for its end; returns its output, as an error if it
@@ -74,7 +98,8 @@ impl Peer {
         drop(self.child.stdin.take());
         let ending = tokio::task::spawn_blocking(move || {
             let mut text = String::new();
-            self.output.read_to_string(&mut text).expect("its output");
+            let mut output = self.output.take().expect("its output");
+            output.read_to_string(&mut text).expect("its output");
             let status = self.child.wait().expect("its end");
             if status.success() {
                 Ok(text)

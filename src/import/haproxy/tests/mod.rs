@@ -240,7 +240,7 @@ fn no_line_is_lost() {
         "NOT TRANSLATED haproxy.cfg:6: errorfile",
         "NOT TRANSLATED haproxy.cfg:9: bind quic4@",
         "NOT TRANSLATED haproxy.cfg:11: .if",
-        "alt-svc h3 (nothing to do: HTTP/3 is not there",
+        "alt-svc h3 (nothing to do: the proxy sends it by itself",
         "the answer has no body yet",
         "minconn: limits.per_endpoint",
         "health.interval = \"9s\"",

@@ -42,6 +42,8 @@ pub struct ServerSettings {
     pub http1: bool,
     /// HTTP/2 is offered, and preferred.
     pub http2: bool,
+    /// HTTP/3 is offered, over QUIC.
+    pub http3: bool,
 }
 
 /// Certificate that a CA issues by itself.
@@ -100,6 +102,9 @@ pub struct ServerTls {
 struct Current {
     files: ServedFiles,
     config: Arc<ServerConfig>,
+    /// The same for QUIC, where it is spoken.
+    #[cfg(feature = "http3")]
+    quic: Option<Arc<ServerConfig>>,
 }
 
 impl ServerTls {
@@ -183,6 +188,14 @@ impl ServerTls {
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.current.load().config))
     }
+
+    /// The TLS of the next QUIC connection; none where HTTP/3 is not offered.
+    #[cfg(feature = "http3")]
+    pub(crate) fn quic(&self) -> Option<Arc<quinn::crypto::rustls::QuicServerConfig>> {
+        let config = Arc::clone(self.current.load().quic.as_ref()?);
+        // The provider has the cipher that QUIC begins with.
+        config.try_into().ok().map(Arc::new)
+    }
 }
 
 impl ServerSettings {
@@ -210,6 +223,43 @@ impl Current {
             MinimumVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             MinimumVersion::Tls13 => &[&rustls::version::TLS13],
         };
+        let mut config = Self::config(&files, settings, tickets, versions)?;
+        config.alpn_protocols = alpn(settings);
+        #[cfg(feature = "http3")]
+        let quic = if settings.http3 {
+            Some(Arc::new(Self::quic(&files, settings, tickets)?))
+        } else {
+            None
+        };
+        Ok(Self {
+            files,
+            config: Arc::new(config),
+            #[cfg(feature = "http3")]
+            quic,
+        })
+    }
+
+    /// Makes the TLS of QUIC: version 1.3, and no early data, which another could send again.
+    #[cfg(feature = "http3")]
+    fn quic(
+        files: &ServedFiles,
+        settings: &ServerSettings,
+        tickets: &Arc<TicketKeys>,
+    ) -> Result<ServerConfig, TlsFault> {
+        let mut config = Self::config(files, settings, tickets, &[&rustls::version::TLS13])?;
+        config.alpn_protocols = vec![b"h3".to_vec()];
+        config.max_early_data_size = 0;
+        // QUIC does not tell whether a session was resumed, so none is: what is counted is true.
+        config.send_tls13_tickets = 0;
+        Ok(config)
+    }
+
+    fn config(
+        files: &ServedFiles,
+        settings: &ServerSettings,
+        tickets: &Arc<TicketKeys>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Result<ServerConfig, TlsFault> {
         let builder =
             ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions)?;
         let mut scope = scope(settings);
@@ -227,7 +277,6 @@ impl Current {
         let challenges = settings.acme.as_ref().and_then(|it| it.challenges.clone());
         let by_name = ByName::new(&files.certificates()).answering(challenges);
         let mut config = builder.with_cert_resolver(Arc::new(by_name));
-        config.alpn_protocols = alpn(settings);
         // Sessions live in tickets: nothing to share between workers, nothing to fill up.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::new(Tickets {
@@ -235,10 +284,7 @@ impl Current {
             scope,
             of_clients: auth.is_some(),
         });
-        Ok(Self {
-            files,
-            config: Arc::new(config),
-        })
+        Ok(config)
     }
 }
 
@@ -285,75 +331,4 @@ fn bind_to(
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::time::Instant;
-
-    use super::*;
-    use crate::tls::certificate::tests::written;
-
-    fn settings(certificates: &[&KeyPair], ca: Option<&Path>) -> ServerSettings {
-        ServerSettings {
-            listener: "web".into(),
-            certificates: certificates.iter().map(|files| (*files).clone()).collect(),
-            acme: None,
-            client_auth: ca.map(|ca| ClientAuth {
-                crl: None,
-                ca: ca.to_owned(),
-                required: true,
-            }),
-            minimum: MinimumVersion::Tls12,
-            http1: true,
-            http2: true,
-        }
-    }
-
-    fn shown(tls: &ServerTls, index: usize) -> Arc<Certificate> {
-        tls.certificates().swap_remove(index)
-    }
-
-    #[test]
-    fn a_bad_file_leaves_the_old_in_use() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = written(folder.path(), "a", &["a.example"]);
-        let keys = Arc::new(TicketKeys::new(Instant::now()));
-        let tls = ServerTls::load(settings(&[&files], None), &keys).unwrap();
-        let before = Arc::clone(&tls.current.load().config);
-        std::fs::write(&files.key, "torn").unwrap();
-        let renewal = tls.reload();
-        assert_eq!((renewal.renewed, renewal.faults.len()), (0, 1));
-        assert!(Arc::ptr_eq(&before, &tls.current.load().config));
-        assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
-        written(folder.path(), "a", &["a.example"]);
-        let renewal = tls.reload();
-        assert_eq!((renewal.renewed, renewal.faults.len()), (1, 0));
-        assert!(!Arc::ptr_eq(&before, &tls.current.load().config));
-        assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
-    }
-
-    #[test]
-    fn one_bad_file_does_not_hold_back_the_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let a = written(folder.path(), "a", &["a.example"]);
-        let b = written(folder.path(), "b", &["b.example"]);
-        let ca = folder.path().join("ca.pem");
-        std::fs::copy(&a.chain, &ca).unwrap();
-        let keys = Arc::new(TicketKeys::new(Instant::now()));
-        let tls = ServerTls::load(settings(&[&a, &b], Some(&ca)), &keys).unwrap();
-        let (old_a, old_b) = (shown(&tls, 0), shown(&tls, 1));
-
-        std::fs::write(&a.key, "torn").unwrap();
-        std::fs::write(&ca, "torn").unwrap();
-        written(folder.path(), "b", &["b.example"]);
-        let renewal = tls.reload();
-        assert_eq!((renewal.renewed, renewal.faults.len()), (1, 2));
-        assert!(Arc::ptr_eq(&old_a, &shown(&tls, 0)));
-        assert!(!Arc::ptr_eq(&old_b, &shown(&tls, 1)));
-        assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
-
-        written(folder.path(), "a", &["a.example"]);
-        std::fs::copy(&a.chain, &ca).unwrap();
-        let renewal = tls.reload();
-        assert_eq!((renewal.renewed, renewal.faults.len()), (2, 0));
-        assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
-    }
-}
+mod tests;

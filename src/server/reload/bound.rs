@@ -1,0 +1,63 @@
+//! Sockets of a configuration that is prepared beside the one in use.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::prepared::Beside;
+use crate::{
+    config::value::BindAddress,
+    socket::bind::{self, BindError, Bound},
+    state::{Listener, Snapshot},
+};
+
+/// A listener with its sockets.
+pub(super) type BoundListener = (Arc<Listener>, Bound);
+
+/// Binds the sockets of new listeners, or takes those that were given or passed on.
+pub(super) fn bind_new(
+    snapshot: &Snapshot,
+    last: Option<&Snapshot>,
+    process: &Beside<'_>,
+) -> Result<Vec<BoundListener>, (Arc<str>, BindError)> {
+    let workers = process.workers;
+    let last = last.iter().flat_map(|last| &last.listeners);
+    let known: HashSet<&BindAddress> = last.map(|listener| &listener.address).collect();
+    let mut ours: Vec<&BindAddress> = known.iter().copied().collect();
+    let new = snapshot
+        .listeners
+        .iter()
+        .filter(|it| !known.contains(&it.address));
+    new.map(|listener| {
+        let address = &listener.address;
+        let bound = match process.inherited.take(address, workers) {
+            Some(taken) => match taken {
+                Ok(sockets) => Ok(Bound {
+                    sockets,
+                    address: address.clone(),
+                    // Who gave the socket keeps its file.
+                    file: None,
+                }),
+                Err(source) => Err(BindError::Other {
+                    address: address.clone(),
+                    source,
+                }),
+            },
+            None => match take_passed(process, listener) {
+                Ok(Some(bound)) => Ok(bound),
+                Ok(None) => bind::bind(address, listener.socket, &ours, workers),
+                Err(error) => Err(error),
+            },
+        };
+        ours.push(address);
+        bound
+            .map(|bound| (Arc::clone(listener), bound))
+            .map_err(|error| (Arc::clone(&listener.name), error))
+    })
+    .collect()
+}
+
+fn take_passed(process: &Beside<'_>, listener: &Listener) -> Result<Option<Bound>, BindError> {
+    match process.passed {
+        Some(passed) => passed.take(&listener.address, listener.socket, process.workers),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,71 @@
+use tokio::time::Instant;
+
+use super::*;
+use crate::tls::certificate::tests::written;
+
+fn settings(certificates: &[&KeyPair], ca: Option<&Path>) -> ServerSettings {
+    ServerSettings {
+        listener: "web".into(),
+        certificates: certificates.iter().map(|files| (*files).clone()).collect(),
+        acme: None,
+        client_auth: ca.map(|ca| ClientAuth {
+            crl: None,
+            ca: ca.to_owned(),
+            required: true,
+        }),
+        minimum: MinimumVersion::Tls12,
+        http1: true,
+        http2: true,
+        http3: false,
+    }
+}
+
+fn shown(tls: &ServerTls, index: usize) -> Arc<Certificate> {
+    tls.certificates().swap_remove(index)
+}
+
+#[test]
+fn a_bad_file_leaves_the_old_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = written(folder.path(), "a", &["a.example"]);
+    let keys = Arc::new(TicketKeys::new(Instant::now()));
+    let tls = ServerTls::load(settings(&[&files], None), &keys).unwrap();
+    let before = Arc::clone(&tls.current.load().config);
+    std::fs::write(&files.key, "torn").unwrap();
+    let renewal = tls.reload();
+    assert_eq!((renewal.renewed, renewal.faults.len()), (0, 1));
+    assert!(Arc::ptr_eq(&before, &tls.current.load().config));
+    assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
+    written(folder.path(), "a", &["a.example"]);
+    let renewal = tls.reload();
+    assert_eq!((renewal.renewed, renewal.faults.len()), (1, 0));
+    assert!(!Arc::ptr_eq(&before, &tls.current.load().config));
+    assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
+}
+
+#[test]
+fn one_bad_file_does_not_hold_back_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = written(folder.path(), "a", &["a.example"]);
+    let b = written(folder.path(), "b", &["b.example"]);
+    let ca = folder.path().join("ca.pem");
+    std::fs::copy(&a.chain, &ca).unwrap();
+    let keys = Arc::new(TicketKeys::new(Instant::now()));
+    let tls = ServerTls::load(settings(&[&a, &b], Some(&ca)), &keys).unwrap();
+    let (old_a, old_b) = (shown(&tls, 0), shown(&tls, 1));
+
+    std::fs::write(&a.key, "torn").unwrap();
+    std::fs::write(&ca, "torn").unwrap();
+    written(folder.path(), "b", &["b.example"]);
+    let renewal = tls.reload();
+    assert_eq!((renewal.renewed, renewal.faults.len()), (1, 2));
+    assert!(Arc::ptr_eq(&old_a, &shown(&tls, 0)));
+    assert!(!Arc::ptr_eq(&old_b, &shown(&tls, 1)));
+    assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
+
+    written(folder.path(), "a", &["a.example"]);
+    std::fs::copy(&a.chain, &ca).unwrap();
+    let renewal = tls.reload();
+    assert_eq!((renewal.renewed, renewal.faults.len()), (2, 0));
+    assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
+}
