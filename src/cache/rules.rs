@@ -44,7 +44,7 @@ pub(crate) struct Asked {
 /// Reason why an answer is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Uncacheable {
-    /// What its client alone has sent: a word, credentials, or what the status blames.
+    /// Fields that its client alone has sent: a word, credentials, or what the status blames.
     Request,
     /// The status, or a part of a whole.
     Status,

@@ -18,7 +18,7 @@ pub struct Stream {
     body: Incoming,
     pub(super) connection: Connection,
     /// Bytes that came and were not returned yet.
-    unread: BytesMut,
+    pub(super) unread: BytesMut,
     /// Number of them that are known to have no end of a line.
     searched: usize,
     has_ended: bool,

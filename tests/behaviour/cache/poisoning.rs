@@ -243,7 +243,7 @@ async fn an_answer_to_a_head_or_to_a_part_is_not_that_of_a_get() {
     proxy.finish().await;
 }
 
-/// What endpoints answer to a request that they do not like, cacheable as a whole site may be.
+/// Answers of endpoints to a request that they do not like, cacheable as a whole site may be.
 #[tokio::test]
 async fn an_answer_that_blames_its_request_is_for_nobody_else() {
     let app = Backend::start(|seen: &Seen| {
