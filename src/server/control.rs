@@ -342,9 +342,7 @@ impl Control {
         }
         self.gauges.closed(&prepared.snapshot);
         self.gauges.loaded(1, self.board.degraded().is_none());
-        steps::listen(&self.shared, prepared.bound).await;
-        #[cfg(feature = "http3")]
-        super::reload::quic::listen(&self.shared, prepared.quic).await;
+        prepared.sockets.listen(&self.shared).await;
         self.shared.sockets.follow_modes(&prepared.snapshot);
         // There is nothing that could have to leave.
         drop(self.registrations.follow(&prepared.snapshot));

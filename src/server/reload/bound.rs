@@ -2,18 +2,53 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::prepared::Beside;
+#[cfg(feature = "http3")]
+use super::quic::{self, BoundQuic};
+use super::{prepared::Beside, steps};
 use crate::{
     config::value::BindAddress,
     socket::bind::{self, BindError, Bound},
     state::{Listener, Snapshot},
+    worker::SharedState,
 };
 
 /// A listener with its sockets.
 pub(super) type BoundListener = (Arc<Listener>, Bound);
 
+/// Sockets of listeners that are new, and UDP sockets of those that begin to speak HTTP/3.
+#[derive(Debug)]
+pub(crate) struct NewSockets {
+    /// One per worker.
+    bound: Vec<BoundListener>,
+    #[cfg(feature = "http3")]
+    quic: Vec<BoundQuic>,
+}
+
+impl NewSockets {
+    /// Binds them beside those in use.
+    pub(super) fn bind(
+        snapshot: &Snapshot,
+        last: Option<&Snapshot>,
+        process: &Beside<'_>,
+    ) -> Result<Self, (Arc<str>, BindError)> {
+        let bound = bind_new(snapshot, last, process)?;
+        Ok(Self {
+            #[cfg(feature = "http3")]
+            quic: quic::bind_new(snapshot, last, &bound, process)?,
+            bound,
+        })
+    }
+
+    /// Gives them to the workers.
+    pub(crate) async fn listen(self, shared: &Arc<SharedState>) {
+        steps::listen(shared, self.bound).await;
+        #[cfg(feature = "http3")]
+        quic::listen(shared, self.quic).await;
+    }
+}
+
 /// Binds the sockets of new listeners, or takes those that were given or passed on.
-pub(super) fn bind_new(
+fn bind_new(
     snapshot: &Snapshot,
     last: Option<&Snapshot>,
     process: &Beside<'_>,

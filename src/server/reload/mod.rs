@@ -7,7 +7,7 @@ pub(super) mod leaving;
 mod prepared;
 mod queue;
 #[cfg(feature = "http3")]
-pub(super) mod quic;
+mod quic;
 pub(super) mod steps;
 
 use std::{
@@ -155,12 +155,9 @@ impl Control {
         self.follow_traces(Some(&old), &new);
         steps::adopt_pools(&new, &mut self.schedules);
         self.shared.swap(Arc::clone(&new));
-        steps::listen(&self.shared, prepared.bound).await;
         #[cfg(feature = "http3")]
-        {
-            quic::unlisten(&self.shared, &old, &new).await;
-            quic::listen(&self.shared, prepared.quic).await;
-        }
+        quic::unlisten(&self.shared, &old, &new).await;
+        prepared.sockets.listen(&self.shared).await;
         self.shared.sockets.follow_modes(&new);
         self.follow_sources(&new);
         steps::tell(&self.shared, |_| Some(Command::Refresh)).await;

@@ -9,10 +9,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{
-    bound::{self, BoundListener},
-    error::ReloadError,
-};
+use super::{bound::NewSockets, error::ReloadError};
 #[cfg(feature = "http3")]
 use crate::worker::OpenSockets;
 use crate::{
@@ -40,11 +37,8 @@ pub(crate) struct Prepared {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) texts: Texts,
     pub(crate) hash: config::ContentHash,
-    /// Sockets of listeners that are new, one per worker.
-    pub(crate) bound: Vec<BoundListener>,
-    /// UDP sockets of listeners that begin to speak HTTP/3, one per worker.
-    #[cfg(feature = "http3")]
-    pub(crate) quic: Vec<super::quic::BoundQuic>,
+    /// Sockets of listeners that are new.
+    pub(crate) sockets: NewSockets,
     /// The access log, if it changed.
     pub(crate) log: Option<Option<AccessLog>>,
     /// The socket of the metrics listener, if its address changed.
@@ -199,10 +193,7 @@ impl Prepared {
         };
         let snapshot = Arc::new(state::build(&source, registry)?);
         let replayed = judge(last, &snapshot, process)?;
-        let bound = bound::bind_new(&snapshot, last, process)
-            .map_err(|(name, error)| ReloadError::Bind(name, error))?;
-        #[cfg(feature = "http3")]
-        let quic = super::quic::bind_new(&snapshot, last, &bound, process)
+        let sockets = NewSockets::bind(&snapshot, last, process)
             .map_err(|(name, error)| ReloadError::Bind(name, error))?;
         let log = open_log(&snapshot, log, process.metrics)?;
         let metrics = open_metrics(&snapshot.config, last, process)?;
@@ -215,9 +206,7 @@ impl Prepared {
                 shared: loaded.shared,
             },
             hash: loaded.hash,
-            bound,
-            #[cfg(feature = "http3")]
-            quic,
+            sockets,
             log,
             replayed,
         })
