@@ -166,7 +166,8 @@ async fn a_line_that_is_too_long_or_breaks_off_is_an_error() {
     assert!(matches!(error, FetchError::CutShort), "{error}");
     // A wait that is given up loses nothing.
     let slow = chunked(&["sl"]);
-    let (mut client, _serving) = server(vec![vec![slow]], After::Open).await;
+    let (mut client, _serving) =
+        server(vec![vec![slow, answer("not asked for")]], After::Open).await;
     let mut stream = client.open(Ask::get("/watch")).await.unwrap();
     let wait = tokio::time::timeout(Duration::from_millis(20), stream.line(5)).await;
     assert!(wait.is_err());
