@@ -168,7 +168,12 @@ async fn loads(protocol: Spoken) {
     assert!(missing.contains("destination_not_found"), "{told}");
     let form = app.seen().into_iter().find(|seen| seen.target == "/form");
     assert_eq!(form.unwrap().body.len(), 300_000);
+    check_lines(&proxy, protocol, logged).await;
+    proxy.finish().await;
+}
 
+/// Checks the line of each request in the access log.
+async fn check_lines(proxy: &Proxy, protocol: Spoken, logged: &str) {
     for path in [
         "/",
         "/style.css",
@@ -205,7 +210,6 @@ async fn loads(protocol: Spoken) {
         let status = &lines[0]["status"];
         assert!(statuses.iter().any(|it| status == it), "{path}: {lines:?}");
     }
-    proxy.finish().await;
 }
 
 const PAGE: &[u8] = include_bytes!("peers/page/index.html");

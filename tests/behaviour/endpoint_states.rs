@@ -115,6 +115,10 @@ async fn a_drain_and_an_ejection_by_hand_outlive_a_restart_and_end_with_the_endp
         (text.contains(&at(&a)) && !text.contains(&at(&b))).then_some(())
     })
     .await;
+    eventually("the lines of the requests are written", || async {
+        (proxy.access_log().len() >= 6).then_some(())
+    })
+    .await;
     restart(&mut proxy, Signal::KILL).await;
     assert_eq!(state(&proxy, &a).await, "draining");
     assert_eq!(state(&proxy, &b).await, "healthy");

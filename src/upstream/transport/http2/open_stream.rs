@@ -45,8 +45,9 @@ pub(super) struct OpenStream {
     share: Option<StreamShare>,
     /// Pieces of the body that arrived with the head.
     early: Early,
-    /// The stream is to become a tunnel.
-    tunnel: bool,
+    /// The answer may have a body that can break off: the stream becomes no tunnel, and the method
+    /// is not HEAD, whose answer ends with its head whatever an endpoint sends after it.
+    has_body: bool,
     started: Instant,
 }
 
@@ -65,6 +66,7 @@ impl OpenStream {
         let mut requests = connection.requests.borrow().clone();
         let tunnel = purpose == Purpose::WebSocket;
         let ends = upload.ends_with_head() && !tunnel;
+        let has_body = !tunnel && *head.method() != Method::HEAD;
         match requests.send_request(head, ends) {
             Ok((response, stream)) => Ok(Self {
                 response,
@@ -77,7 +79,7 @@ impl OpenStream {
                 opened: false,
                 share: Some(share),
                 early: Early::default(),
-                tunnel,
+                has_body,
                 started: timer::recent(),
             }),
             Err(error) => {
@@ -139,7 +141,7 @@ impl OpenStream {
     /// Returns the fault if the endpoint has broken off its answer by now: nothing of it has gone to
     /// the client, so that the request may be tried again.
     fn poll_cut(&mut self, body: &mut RecvStream, cx: &mut Context<'_>) -> Option<Fault> {
-        while !self.tunnel && self.early.has_room() && !body.is_end_stream() {
+        while self.has_body && self.early.has_room() && !body.is_end_stream() {
             match body.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => self.early.push(data),
                 Poll::Ready(Some(Err(_))) => {
