@@ -1,9 +1,7 @@
 //! HTTP/3 towards clients, as aioquic speaks it: requests and answers of all kinds, certificates,
 //! what it leaves in logs and figures.
 
-use std::ffi::OsString;
-
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use crate::harness::{
     Act, Authority, Backend, Gate, Peer, Proxy, Seen, Settings, answer, answer_bytes, packages,
