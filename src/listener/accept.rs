@@ -192,6 +192,7 @@ impl Entry {
     }
 
     /// The connection.
+    #[cfg(feature = "http3")]
     pub(super) fn connection(&self) -> &Rc<Connection> {
         &self.connection
     }
