@@ -4,6 +4,8 @@
 //! pass each request to [`crate::proxy::serve`]. `http3` does both for QUIC.
 
 pub mod accept;
+mod age;
+mod answer_head;
 mod http1;
 mod http2;
 #[cfg(feature = "http3")]

@@ -9,15 +9,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::StatusCode;
 
-use super::{super::is_bodiless, exchange::Exchange};
+use super::{
+    super::answer_head::{AnswerHead, Sent},
+    exchange::Exchange,
+};
 use crate::{
     downstream::http2::{send::Wants, stream::Stream},
     exchange::Response,
     failure::Failure,
     proxy::{self, Outgoing},
-    semantics::{Frame, Headers},
+    semantics::Frame,
     timer::Stall,
 };
 
@@ -25,7 +27,7 @@ use crate::{
 pub(super) struct Answer {
     outgoing: Outgoing,
     /// The head, until it is sent.
-    head: Option<Head>,
+    head: Option<AnswerHead>,
     /// Part of the body taken and not sent yet.
     piece: Option<Bytes>,
     stall: Stall,
@@ -33,42 +35,13 @@ pub(super) struct Answer {
     last: u64,
 }
 
-struct Head {
-    status: StatusCode,
-    headers: Headers,
-    /// Length of the body, if known.
-    length: Option<u64>,
-    /// No body follows.
-    end: bool,
-}
-
-/// Part of an answer that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
-    Whole,
-    Part(Failure),
-    Nothing(Failure),
-}
-
 impl Answer {
     /// Begins to send a response; `head_only` for a HEAD request.
     pub(super) fn new(response: Response<Outgoing>, head_only: bool) -> Self {
-        let Response {
-            status,
-            headers,
-            body: outgoing,
-        } = response;
-        let end = is_bodiless(head_only, status) || outgoing.is_end();
-        let length = outgoing.length().exact().filter(|_| !end);
-        let head = Some(Head {
-            status,
-            headers,
-            length,
-            end,
-        });
+        let (head, outgoing) = AnswerHead::part(response, head_only);
         Self {
             outgoing,
-            head,
+            head: Some(head),
             piece: None,
             stall: Stall::new(),
             last: 0,
@@ -177,7 +150,7 @@ impl Answer {
     }
 }
 
-impl Head {
+impl AnswerHead {
     fn send(self, exchange: &Exchange) {
         let (stream, mut session) = (&exchange.stream, exchange.session.borrow_mut());
         session.send_head(stream, self.status, &self.headers, self.length, self.end);

@@ -20,7 +20,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::linger::{Bounds, Linger};
+use super::{
+    age::{Age, Verdict},
+    linger::{Bounds, Linger},
+};
 use crate::{
     downstream::http2::session::{Begun, Leaving, Session, SharedSession},
     failure::{BadRequest, Failure},
@@ -37,9 +40,7 @@ pub(super) struct Server {
     connection: Rc<Connection>,
     session: SharedSession,
     timeout: Timeout,
-    /// Time since when there has been no request.
-    quiet_since: Option<Instant>,
-    requests_seen: u64,
+    age: Age,
     /// Time of the GOAWAY to the client.
     told_at: Option<Instant>,
     /// Time of the connection's cut.
@@ -78,8 +79,7 @@ impl Server {
             connection,
             session: Rc::new(RefCell::new(session)),
             timeout: Timeout::new(),
-            quiet_since: None,
-            requests_seen: 0,
+            age: Age::default(),
             told_at: None,
             cut_since: None,
         }
@@ -192,36 +192,18 @@ impl Server {
     /// Ends a connection whose lifetime or idle time is over.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let connection = &self.connection;
-        let requests = connection.requests.get();
+        let listener = connection.known_listener();
         let busy = connection.in_flight.get() > 0;
         let now = timer::recent();
-        if busy || requests != self.requests_seen {
-            self.requests_seen = requests;
-            self.quiet_since = None;
-        }
-        let quiet_since = match busy {
-            true => now,
-            false => *self.quiet_since.get_or_insert(now),
+        let mut next = match self.age.look(connection, busy, now) {
+            Verdict::Over => {
+                connection.close();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Verdict::Overdue => return Poll::Ready(Ended::Here(Reason::NoError)),
+            Verdict::Until(next) => next,
         };
-        let listener = connection.known_listener();
-        let worn =
-            listener.requests_per_connection > 0 && requests >= listener.requests_per_connection;
-        let deadline = quiet_since + listener.timeouts.idle;
-        let idle = !busy && now >= deadline;
-        let end = connection.end_of_life(listener.timeouts.lifetime);
-        let old = end.is_some_and(|end| now >= end);
-        if (idle || worn || old) && !connection.is_closing() {
-            connection.close();
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if idle && now >= deadline + GOODBYE {
-            // It was told to go and has not gone.
-            return Poll::Ready(Ended::Here(Reason::NoError));
-        }
-        let mut next = end
-            .filter(|_| !old)
-            .map_or(deadline, |end| deadline.min(end));
         let mut session = self.session.borrow_mut();
         if let Some(since) = session.head_since {
             let end = since + listener.timeouts.head;
@@ -229,9 +211,6 @@ impl Server {
                 return Poll::Ready(Ended::Late);
             }
             next = next.min(end);
-        }
-        if next <= now {
-            next = now + AGAIN;
         }
         if let Some(end) = session.reset_unfinished(now) {
             next = next.min(end);
@@ -282,9 +261,5 @@ impl Drop for Server {
 const READS_AT_ONCE: u32 = 4;
 /// Time that its tunnels have to end when it is cut.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Time that a client has to leave after a GOAWAY.
-const GOODBYE: Duration = Duration::from_secs(5);
 /// Time that a client has to answer the pings that follow the first GOAWAY.
 const ANSWER: Duration = Duration::from_secs(1);
-/// Delay until a deadline that has passed is checked again.
-const AGAIN: Duration = Duration::from_secs(1);

@@ -6,16 +6,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::StatusCode;
 
-use super::{super::is_bodiless, exchange::Exchange};
+use super::{
+    super::answer_head::{AnswerHead, Sent},
+    exchange::Exchange,
+};
 use crate::{
     downstream::http3::stream::Stream,
     exchange::Response,
     failure::Failure,
     http3::Code,
     proxy::{self, Outgoing},
-    semantics::{Frame, Headers},
+    semantics::Frame,
     timer::Stall,
 };
 
@@ -23,7 +25,7 @@ use crate::{
 pub(super) struct Answer {
     outgoing: Outgoing,
     /// The head, until it is appended.
-    head: Option<Head>,
+    head: Option<AnswerHead>,
     /// Rest of a part of the body, whose frame has begun.
     piece: Bytes,
     /// All of it is appended.
@@ -32,23 +34,6 @@ pub(super) struct Answer {
     stall: Stall,
     /// Progress of this stream, which may take longer where others share the connection.
     own: Stall,
-}
-
-struct Head {
-    status: StatusCode,
-    headers: Headers,
-    /// Length of the body, if known.
-    length: Option<u64>,
-    /// No body follows.
-    end: bool,
-}
-
-/// Part of an answer that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
-    Whole,
-    Part(Failure),
-    Nothing(Failure),
 }
 
 impl Sent {
@@ -64,21 +49,10 @@ impl Sent {
 impl Answer {
     /// Begins to send a response; `head_only` for a HEAD request.
     pub(super) fn new(response: Response<Outgoing>, head_only: bool) -> Self {
-        let Response {
-            status,
-            headers,
-            body: outgoing,
-        } = response;
-        let end = is_bodiless(head_only, status) || outgoing.is_end();
-        let length = outgoing.length().exact().filter(|_| !end);
+        let (head, outgoing) = AnswerHead::part(response, head_only);
         Self {
             outgoing,
-            head: Some(Head {
-                status,
-                headers,
-                length,
-                end,
-            }),
+            head: Some(head),
             piece: Bytes::new(),
             is_whole: false,
             stall: Stall::new(),
@@ -192,7 +166,7 @@ impl Answer {
     }
 }
 
-impl Head {
+impl AnswerHead {
     fn append(self, stream: &Stream) {
         stream.append_head(self.status, &self.headers, self.length, self.end);
         stream.is_streaming.set(true);

@@ -29,6 +29,7 @@ use quinn::{RecvStream, SendStream};
 use tokio::time::Instant;
 
 use self::control::{Outgoing, PeerStreams};
+use super::age::{Age, Verdict};
 use crate::{
     downstream::http3::{
         session::{Session, SharedSession},
@@ -46,9 +47,7 @@ struct Server {
     control: Outgoing,
     peer: PeerStreams,
     timeout: Timeout,
-    /// Time since when there has been no request.
-    quiet_since: Option<Instant>,
-    requests_seen: u64,
+    age: Age,
     leaving: Leaving,
     /// The first stream that the client has not opened.
     next: u64,
@@ -85,8 +84,7 @@ impl Server {
             control: Outgoing::new(control, listener.head.bytes_max as u64),
             peer: PeerStreams::default(),
             timeout: Timeout::new(),
-            quiet_since: None,
-            requests_seen: 0,
+            age: Age::default(),
             leaving: Leaving::No,
             next: 0,
         })
@@ -166,38 +164,17 @@ impl Server {
     /// Closes a connection whose lifetime or idle time is over.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Code> {
         let connection = &self.connection;
-        let requests = connection.requests.get();
         let busy = connection.in_flight.get() > 0 || self.session.streams() > 0;
         let now = timer::now();
-        if busy || requests != self.requests_seen {
-            self.requests_seen = requests;
-            self.quiet_since = None;
-        }
-        let quiet_since = match busy {
-            true => now,
-            false => *self.quiet_since.get_or_insert(now),
+        let mut next = match self.age.look(connection, busy, now) {
+            Verdict::Over => {
+                connection.close();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Verdict::Overdue => return Poll::Ready(Code::NoError),
+            Verdict::Until(next) => next,
         };
-        let listener = connection.known_listener();
-        let worn =
-            listener.requests_per_connection > 0 && requests >= listener.requests_per_connection;
-        let deadline = quiet_since + listener.timeouts.idle;
-        let end = connection.end_of_life(listener.timeouts.lifetime);
-        let old = end.is_some_and(|end| now >= end);
-        let idle = !busy && now >= deadline;
-        if (idle || worn || old) && !connection.is_closing() {
-            connection.close();
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if idle && now >= deadline + GOODBYE {
-            return Poll::Ready(Code::NoError);
-        }
-        let mut next = end
-            .filter(|_| !old)
-            .map_or(deadline, |end| deadline.min(end));
-        if next <= now {
-            next = now + AGAIN;
-        }
         if let Leaving::Told(since) = self.leaving {
             // Requests that were on their way have come by then.
             let last = since + ANSWER.max(self.session.connection.rtt());
@@ -226,9 +203,5 @@ impl Drop for Server {
 const STREAMS_APART: u64 = 4;
 /// The last stream that a client can open.
 const STREAM_MAX: u64 = (1 << 62) - STREAMS_APART;
-/// Time that a client has to leave after a GOAWAY.
-const GOODBYE: Duration = Duration::from_secs(5);
 /// Time for which requests are still taken after the first GOAWAY.
 const ANSWER: Duration = Duration::from_secs(1);
-/// Delay until a deadline that has passed is checked again.
-const AGAIN: Duration = Duration::from_secs(1);
