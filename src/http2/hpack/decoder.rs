@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::field::{Field, FieldName, SEPARATOR};
 use super::table::Table;
-use super::{huffman, integer, static_table};
+use super::{integer, static_table, text};
 
 /// Decodes the field blocks of one direction of a connection, all of them and in order.
 #[derive(Debug)]
@@ -189,16 +189,7 @@ impl Decoder {
 /// Appends a text that is written out (RFC 7541 section 5.2); returns the rest of the block.
 fn read_text<'b>(block: &'b [u8], out: &mut Vec<u8>) -> Result<&'b [u8], BlockFault> {
     let (&first, tail) = block.split_first().ok_or(BlockFault::Truncated)?;
-    let (length, tail) = integer::read(first, !HUFFMAN, tail)?;
-    let (text, tail) = tail
-        .split_at_checked(length as usize)
-        .ok_or(BlockFault::Truncated)?;
-    if first & HUFFMAN == 0 {
-        out.extend_from_slice(text);
-    } else {
-        huffman::decode(text, out)?;
-    }
-    Ok(tail)
+    text::read(first, HUFFMAN, !HUFFMAN, tail, out)
 }
 
 /// First byte of a field (RFC 7541 section 6). Without any of these bits the field is a literal

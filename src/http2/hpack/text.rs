@@ -4,6 +4,34 @@
 
 use bytes::BufMut;
 
+use super::{BlockFault, huffman, integer};
+
+/// Reads a text that is written out: its length begins in `first`, under the mask `length`, beside
+/// the bit `coded` of the Huffman code. Appends it to `out`; returns the rest of the block.
+///
+/// # Errors
+///
+/// See [`BlockFault`].
+#[inline]
+pub(crate) fn read<'b>(
+    first: u8,
+    coded: u8,
+    length: u8,
+    tail: &'b [u8],
+    out: &mut Vec<u8>,
+) -> Result<&'b [u8], BlockFault> {
+    let (length, tail) = integer::read(first, length, tail)?;
+    let (text, tail) = tail
+        .split_at_checked(length as usize)
+        .ok_or(BlockFault::Truncated)?;
+    if first & coded == 0 {
+        out.extend_from_slice(text);
+    } else {
+        huffman::decode(text, out)?;
+    }
+    Ok(tail)
+}
+
 /// Returns true if a value has a control byte other than tab.
 #[inline]
 pub(super) fn has_control(value: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::static_table;
-use crate::http2::hpack::{BlockFault, CRLF, Field, FieldName, SEPARATOR, huffman, integer};
+use crate::http2::hpack::{BlockFault, CRLF, Field, FieldName, SEPARATOR, integer, text};
 
 /// Decodes field blocks. Keeps the memory of the last literal, and nothing that a later block
 /// depends on.
@@ -61,7 +61,7 @@ impl Decoder {
             line.extend_from_slice(name.unwrap_or_default());
             (field.name, first & NAMED_NEVER != 0, tail)
         } else if first & WRITTEN != 0 {
-            let tail = read_text(first, WRITTEN_HUFFMAN, WRITTEN_LENGTH, tail, line)?;
+            let tail = text::read(first, WRITTEN_HUFFMAN, WRITTEN_LENGTH, tail, line)?;
             (FieldName::of(line), first & WRITTEN_NEVER != 0, tail)
         } else {
             // After the base of the dynamic table.
@@ -70,7 +70,7 @@ impl Decoder {
         let name_length = line.len();
         line.extend_from_slice(SEPARATOR);
         let (&length, tail) = tail.split_first().ok_or(BlockFault::Truncated)?;
-        let tail = read_text(length, VALUE_HUFFMAN, VALUE_LENGTH, tail, line)?;
+        let tail = text::read(length, VALUE_HUFFMAN, VALUE_LENGTH, tail, line)?;
         let value = line.get(name_length + SEPARATOR.len()..);
         let name = name.with_value(value.unwrap_or_default());
         line.extend_from_slice(CRLF);
@@ -104,26 +104,6 @@ fn read_indexed(first: u8, tail: &[u8]) -> Result<(Field<'static>, &[u8]), Block
     let (index, tail) = integer::read(first, INDEXED_INDEX, tail)?;
     let field = static_table::get(index).ok_or(BlockFault::Index)?;
     Ok((field, tail))
-}
-
-/// Appends a text that is written out, whose length begins in `first`; returns the rest.
-fn read_text<'b>(
-    first: u8,
-    is_coded: u8,
-    length: u8,
-    tail: &'b [u8],
-    out: &mut Vec<u8>,
-) -> Result<&'b [u8], BlockFault> {
-    let (length, tail) = integer::read(first, length, tail)?;
-    let (text, tail) = tail
-        .split_at_checked(length as usize)
-        .ok_or(BlockFault::Truncated)?;
-    if first & is_coded == 0 {
-        out.extend_from_slice(text);
-    } else {
-        huffman::decode(text, out)?;
-    }
-    Ok(tail)
 }
 
 /// Sign of the base in the prefix.
