@@ -2,25 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Form, Node, Reader, Setting, Shape};
+use super::{Form, Node, Reader, Setting, Shape, values::strings};
 use crate::config::value::{Asn, Country};
 
-impl Setting for Country {
-    fn shape() -> Shape {
-        Shape::value("code of a country", "\"DE\"")
-    }
-
-    fn form() -> Form {
-        Form::Text
-    }
-
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.parse_text(node, &Self::shape(), Self::parse)
-    }
-
-    fn print(&self) -> Value {
-        self.as_str().into()
-    }
+strings! {
+    Country: "code of a country", "\"DE\"", Country::parse, |it| it.as_str().to_owned();
 }
 
 impl Setting for Asn {

@@ -2,25 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Form, Node, Reader, Setting, Shape};
+use super::{Form, Node, Reader, Setting, Shape, values::strings};
 use crate::config::value::{KubernetesName, KubernetesPort, KubernetesServices};
 
-impl Setting for KubernetesName {
-    fn shape() -> Shape {
-        Shape::value("name in Kubernetes", "\"orders\"")
-    }
-
-    fn form() -> Form {
-        Form::Text
-    }
-
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.parse_text(node, &Self::shape(), Self::parse)
-    }
-
-    fn print(&self) -> Value {
-        self.as_str().into()
-    }
+strings! {
+    KubernetesName: "name in Kubernetes", "\"orders\"", KubernetesName::parse, |it| it.as_str().to_owned();
 }
 
 /// One name, or a list of them.

@@ -1,8 +1,6 @@
 //! TOML forms of the single values of `value/`: mostly strings.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use ipnet::IpNet;
@@ -42,6 +40,7 @@ macro_rules! strings {
         }
     )* };
 }
+pub(super) use strings;
 
 strings! {
     Duration: "duration", "\"5s\"", duration::parse, duration::text;
