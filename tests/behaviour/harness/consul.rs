@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::backend::Backend;
+use super::child;
 use super::client::{Answer, Client, request_bytes};
 use super::eventually::eventually;
 use super::port::Port;
@@ -114,16 +115,12 @@ impl Consul {
 
     /// Makes it hang, or go on.
     pub(crate) fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), signal).expect("the signal is sent");
+        child::signal(self.child.as_ref(), signal);
     }
 
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        child::end(self.child.take());
     }
 
     /// Removes the data of one that does not run.

@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::child;
 use super::eventually::eventually;
 use super::port::Port;
 
@@ -99,16 +100,12 @@ impl Etcd {
 
     /// Makes it hang, or go on.
     pub(crate) fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), signal).expect("the signal is sent");
+        child::signal(self.child.as_ref(), signal);
     }
 
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        child::end(self.child.take());
     }
 
     /// Runs etcdctl against it; returns what it printed.

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::certificate::Authority;
+use super::child;
 use super::etcd::Etcd;
 use super::port::Port;
 
@@ -101,16 +102,12 @@ impl KubeApiserver {
 
     /// Makes it hang, or go on.
     pub(crate) fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), signal).expect("the signal is sent");
+        child::signal(self.child.as_ref(), signal);
     }
 
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        child::end(self.child.take());
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -3,6 +3,7 @@
 
 mod backend;
 mod certificate;
+mod child;
 mod chromium;
 mod client;
 mod command;

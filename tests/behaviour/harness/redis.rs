@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::child;
 use super::eventually::{eventually, within};
 use super::port::Port;
 
@@ -64,16 +65,12 @@ impl Redis {
 
     /// Makes it hang, or go on.
     pub(crate) fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), signal).expect("the signal is sent");
+        child::signal(self.child.as_ref(), signal);
     }
 
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        child::end(self.child.take());
     }
 
     /// The answer to one command, as the server wrote it.

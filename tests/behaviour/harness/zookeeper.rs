@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::child;
 use super::port::Port;
 
 /// A running server. Killed on drop.
@@ -127,16 +128,12 @@ impl ZooKeeper {
 
     /// Makes it hang, or go on.
     pub(crate) fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), signal).expect("the signal is sent");
+        child::signal(self.child.as_ref(), signal);
     }
 
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        child::end(self.child.take());
     }
 
     /// Starts a client whose session lasts for 2 s without it.
