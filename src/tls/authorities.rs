@@ -185,7 +185,7 @@ impl ClientCertVerifier for OfClients {
             return verified;
         }
         let revoked = self.revoked.as_ref();
-        if revoked.is_some_and(|lists| lists.name(end_entity)) {
+        if revoked.is_some_and(|lists| lists.revokes(end_entity)) {
             return Err(CertificateError::Revoked.into());
         }
         check_time(end_entity, now)?;

@@ -61,7 +61,7 @@ impl RevocationLists {
     }
 
     /// Returns true if the certificate's own authority has revoked it. Costs a walk over the lists.
-    pub(super) fn name(&self, certificate: &CertificateDer<'_>) -> bool {
+    pub(super) fn revokes(&self, certificate: &CertificateDer<'_>) -> bool {
         let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
             return false;
         };

@@ -81,7 +81,7 @@ impl Api {
             let due = humantime::format_rfc3339_seconds(lists.overdue(now)?);
             let (name, file) = (&listener.name, lists.path.display());
             Some(format!(
-                "listener \"{name}\": {file} has a revocation list whose successor was due at {due}"
+                "listener \"{name}\": {file} has a revocation list whose successor was due at {due}; it stays in use until a newer one is written there"
             ))
         }));
         let stores = snapshot.rate_stores.iter();

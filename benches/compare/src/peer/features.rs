@@ -1,11 +1,11 @@
-//! What is switched on or off in the configuration of Sluicegate.
+//! Parts of the configuration of Sluicegate that are switched on or off.
 
-/// What is switched on or off in our own configuration.
+/// Parts of our own configuration that are switched on or off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Features {
     /// Lines of `[proxy]`.
     pub(crate) proxy: &'static str,
-    /// Where the route leads; empty: to the pool.
+    /// Destination of the route; empty: the pool.
     pub(crate) target: &'static str,
     pub(crate) route: &'static str,
     pub(crate) pool: &'static str,
@@ -46,7 +46,7 @@ pub(crate) enum Labels {
     Zones,
 }
 
-/// What is switched on where no request goes.
+/// Parts that are switched on where no request goes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elsewhere {
     pub(crate) target: &'static str,

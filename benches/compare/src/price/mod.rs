@@ -20,7 +20,7 @@ use crate::{
 /// A feature with its name in the table.
 type Named = (&'static str, Features);
 
-/// What of the defaults can be switched off is off; each line then switches one thing on.
+/// Features without those defaults that can be switched off; each line then switches one thing on.
 const BARE: Features = Features {
     proxy: "",
     target: "",
@@ -60,7 +60,7 @@ fn features() -> Vec<Named> {
     all
 }
 
-/// How often each is counted; the least stands.
+/// Number of counts of each; the least stands.
 const TRIES: usize = 3;
 
 /// Measures each and adds its line to the table. Most prices are less than what the machine

@@ -1,6 +1,6 @@
 //! Endpoints that do much worse than the others of their pool: they fail, refuse or are slow.
 //!
-//! What one of many does is lost in the figures of its pool, and not always enough for an ejection.
+//! One endpoint of many is lost in the figures of its pool, and not always bad enough for an ejection.
 //! Each is compared with the rest of its pool, over the last 10 s or, where there are too few
 //! attempts, the last minute. A bound to begin and another to end keep it from flickering.
 

@@ -28,7 +28,7 @@ impl Account {
     /// Finds it; reads the namespace of the pod if none is set.
     ///
     /// # Errors
-    /// What is missing, in words.
+    /// The missing part, in words.
     pub(super) async fn find(
         settings: &KubernetesSource,
         variable: impl Fn(&str) -> Option<String>,
