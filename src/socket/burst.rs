@@ -19,46 +19,51 @@ use super::Apart;
 use crate::wake;
 
 /// One writer's place in the bursts of its thread.
-#[derive(Debug, Default)]
-pub(super) struct Place {
-    waiting: bool,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is in none.
+    #[default]
+    Free,
+    /// Its task was put off to the end of the burst, and sends then.
+    Task,
+    /// The burst sends for it.
+    Stream,
 }
 
 impl Place {
-    /// Returns true if the writer has been put off to the end of the burst and has not sent since.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiting
-    }
-
     /// Is ready when it is time to send: at once, or when polled the second time.
     pub(super) fn poll_send(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.waiting {
-            self.waiting = false;
+        if *self != Self::Free {
+            *self = Self::Free;
             return Poll::Ready(());
         }
-        self.waiting = BURST.with(|burst| burst.join(|| Waiting::Task(cx.waker().clone())));
-        if self.waiting {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
+        if BURST.with(|burst| burst.join(|| Waiting::Task(cx.waker().clone()))) {
+            *self = Self::Task;
+            return Poll::Pending;
         }
+        Poll::Ready(())
     }
 
     /// Returns true if the burst will send the bytes of `io` without its task; if false, the caller
-    /// must send now.
+    /// must send now, as one must who was put off before.
     pub(super) fn leave<T: Apart>(&mut self, io: &Rc<T>, cx: &Context<'_>) -> bool {
-        self.waiting = BURST.with(|burst| {
-            burst.join(|| {
-                let io = Rc::downgrade(io);
-                Waiting::Stream(io, cx.waker().clone())
-            })
-        });
-        self.waiting
+        let was = std::mem::take(self);
+        let leaves = was == Self::Free
+            && BURST.with(|burst| {
+                burst.join(|| {
+                    let io = Rc::downgrade(io);
+                    Waiting::Stream(io, cx.waker().clone())
+                })
+            });
+        if leaves || was == Self::Stream {
+            *self = Self::Stream;
+        }
+        *self == Self::Stream
     }
 
     /// Notes that the burst has ended.
     pub(super) fn end(&mut self) {
-        self.waiting = false;
+        *self = Self::Free;
     }
 }
 

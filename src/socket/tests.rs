@@ -1,14 +1,16 @@
 //! Property: appended bytes come out in order, however they are cut.
 
-use std::future::poll_fn;
+use std::{cell::RefCell, future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
+    task::{LocalSet, spawn_local},
+    time::timeout,
 };
 
-use super::{Buffered, Stream};
+use super::{Apart, Buffered, Stream, bursts};
 
 #[tokio::test]
 async fn pieces_of_every_size_come_out_in_order() {
@@ -77,6 +79,53 @@ async fn connected() -> (Buffered, TcpStream) {
 /// Returns true if bytes have arrived that can be read without waiting.
 fn has_arrived(stream: &TcpStream) -> bool {
     rustix::net::recv(stream, &mut [0][..], rustix::net::RecvFlags::PEEK).is_ok()
+}
+
+#[derive(Debug)]
+struct Alone(RefCell<Buffered>);
+
+impl Apart for Alone {
+    fn io(&self) -> &RefCell<Buffered> {
+        &self.0
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_piece_that_waits_for_the_burst_leaves_with_it() {
+    let test = async {
+        let (ours, mut theirs) = connected().await;
+        let (other, _theirs) = connected().await;
+        let (ours, other) = (Rc::new(Alone(RefCell::new(ours))), RefCell::new(other));
+        spawn_local(bursts());
+        tokio::task::yield_now().await;
+        // Two sends in one turn: the thread is busy from now on.
+        poll_fn(|cx| {
+            for io in [&ours.0, &other] {
+                let mut io = io.borrow_mut();
+                io.outgoing().extend_from_slice(b"busy");
+                assert!(io.poll_flush(cx).is_ready());
+            }
+            Poll::Ready(())
+        })
+        .await;
+        tokio::task::yield_now().await;
+        // The first part of a body waits for the burst, and the last one comes meanwhile.
+        poll_fn(|cx| {
+            let mut io = ours.0.borrow_mut();
+            io.outgoing().extend_from_slice(b"first");
+            assert!(io.poll_flush(cx).is_pending(), "the thread is not busy");
+            Poll::Ready(())
+        })
+        .await;
+        ours.0.borrow_mut().outgoing().extend_from_slice(b"last");
+        let flush = poll_fn(|cx| Buffered::poll_flush_apart(&ours, cx));
+        let sent = timeout(Duration::from_secs(5), flush).await;
+        sent.expect("it waits for ever").unwrap();
+        let mut come = [0; 13];
+        theirs.read_exact(&mut come).await.unwrap();
+        assert_eq!(&come, b"busyfirstlast");
+    };
+    LocalSet::new().run_until(test).await;
 }
 
 #[tokio::test]

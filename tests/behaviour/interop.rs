@@ -270,4 +270,18 @@ async fn nghttp_and_h2load_agree_on_http2_over_tls() {
     proxy.finish().await;
 }
 
+#[tokio::test]
+async fn uploads_of_h2load_over_tls_are_whole() {
+    let (proxy, _app) = start_guarded().await;
+    std::fs::write(proxy.folder().join("upload"), vec![b'x'; 5000]).unwrap();
+    let url = format!("https://{}/x", proxy.address("open"));
+    let arguments = ["-n3000", "-c1", "-m100", "-dupload", &url].map(str::to_owned);
+    let Some(output) = run("h2load", arguments.to_vec(), proxy.folder()).await else {
+        return;
+    };
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(report.contains("status codes: 3000 2xx"), "{report}");
+    proxy.finish().await;
+}
+
 const LARGE: usize = 700_000;

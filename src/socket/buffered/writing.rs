@@ -14,7 +14,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
-use super::{super::spare, Apart, Buffered};
+use super::{
+    super::{burst::Place, spare},
+    Apart, Buffered,
+};
 
 impl Buffered {
     /// The buffer to append outgoing bytes to.
@@ -79,9 +82,9 @@ impl Buffered {
     }
 
     /// Returns true if the appended bytes only wait for the end of the burst, to be sent along with
-    /// those of others; the task is woken then.
+    /// those of others, with the task or without it.
     pub fn awaits_burst(&self) -> bool {
-        self.place.is_waiting()
+        self.place != Place::Free
     }
 
     /// Number of bytes that the socket has taken since the stream was wrapped.
@@ -127,7 +130,7 @@ impl Buffered {
             io.send_failed = false;
             return Poll::Ready(Err(error));
         }
-        if io.awaits_burst() || !io.is_handed_on() && io.place.leave(this, cx) {
+        if !io.is_handed_on() && io.place.leave(this, cx) {
             return Poll::Pending;
         }
         io.poll_send(cx)
