@@ -89,13 +89,15 @@ pub(super) enum ClientError {
 }
 
 impl Client {
-    /// Finds the proxy's address: from the arguments, else from the configuration.
+    /// Finds the proxy's address: from the arguments, which may name it or its file, else from the
+    /// environment, else from the file in this folder.
     pub(super) fn find(args: &Args, ask: &AskArgs) -> Result<Self, CommandError> {
         let given = env::var("SLUICEGATE_TOKEN").ok();
         let given = given.filter(|token| !token.is_empty());
         let file = args.config();
         let address = match &ask.admin {
             Some(address) => Some(address.clone()),
+            None if names_proxy(args) => None,
             None => from_environment()?,
         };
         if let Some(address) = address {
@@ -271,6 +273,13 @@ impl Client {
             reason: reason.to_string(),
         }
     }
+}
+
+/// Returns true if the file in the arguments tells where the proxy is, or cannot be asked: what was
+/// written for this command goes before what was once exported.
+fn names_proxy(args: &Args) -> bool {
+    let file = args.config.as_deref();
+    file.is_some_and(|file| Peek::at(file).map_or(true, |peek| peek.admin.is_some()))
 }
 
 /// Returns the proxy's address from the environment.

@@ -328,6 +328,31 @@ fn outside_the_folder_a_command_says_how_the_proxy_is_named() {
 }
 
 #[test]
+fn the_file_of_a_command_goes_before_the_environment() {
+    let folder = TempDir::new().unwrap();
+    let admin = "[admin]\naddress = \"127.0.0.1:1\"\n";
+    std::fs::write(folder.path().join("with.toml"), format!("{admin}{GOOD}")).unwrap();
+    std::fs::write(folder.path().join("without.toml"), GOOD).unwrap();
+    std::fs::write(folder.path().join("proxy.toml"), format!("{admin}{GOOD}")).unwrap();
+    for (arguments, asked) in [
+        (&["status", "--config", "with.toml"][..], "127.0.0.1:1"),
+        (&["status", "--config", "without.toml"], "127.0.0.1:2"),
+        (&["status", "--config", "none.toml"], "none.toml"),
+        (&["status"], "127.0.0.1:2"),
+        (
+            &["status", "--config", "with.toml", "--admin", "127.0.0.1:3"],
+            "127.0.0.1:3",
+        ),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        command.args(arguments).current_dir(folder.path());
+        command.env("SLUICEGATE_ADMIN", "127.0.0.1:2");
+        let said = Outcome::of(command.output().unwrap()).stderr;
+        assert!(said.contains(asked), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn explain_answers_although_a_test_in_the_file_fails() {
     let config = format!(
         "{GOOD}\n[tests.t]\nrequest = {{ url = \"http://a/\" }}\nexpect = {{ pool = \"orders\" }}\n"

@@ -118,8 +118,9 @@ pub(in crate::cli) struct WhyArgs {
 pub(in crate::cli) struct AskArgs {
     /// The address of the running proxy's admin API, if it is not that of the configuration.
     ///
-    /// `IP:PORT` or `unix:PATH`; also in the environment variable SLUICEGATE_ADMIN. The token is
-    /// taken from SLUICEGATE_TOKEN, else from the configuration.
+    /// `IP:PORT` or `unix:PATH`; also in the environment variable SLUICEGATE_ADMIN, which stands
+    /// behind the file of `--config`. The token is taken from SLUICEGATE_TOKEN, else from the
+    /// configuration.
     #[arg(long, value_name = "ADDRESS", value_parser = admin_address)]
     pub(in crate::cli) admin: Option<BindAddress>,
     #[command(flatten)]
