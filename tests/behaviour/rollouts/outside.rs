@@ -8,7 +8,7 @@ use super::{
     becomes, order, start, text, told,
     users::{Asks, Users},
 };
-use crate::harness::{Act, Backend, Seen, Settings, answer_bytes, eventually, identity};
+use crate::harness::{Act, Backend, Seen, Settings, answer_bytes, command, eventually, identity};
 
 #[tokio::test]
 async fn deadlines_of_clients_and_their_slow_uploads_count_for_nobody() {
@@ -101,5 +101,36 @@ async fn a_webhook_is_told_of_each_change_and_asked_again_if_it_fails() {
         assert!(told["candidate"].is_object(), "{told}");
     }
     assert!(!proxy.log().contains("of-the-hook"));
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_promoted_version_without_an_endpoint_is_told() {
+    let old = Backend::start(identity("1")).await;
+    let new = Backend::start(identity("2")).await;
+    let proxy = start(r#"steps = [{ share = "25%", hold = "1h" }]"#, &old, &new).await;
+    becomes(&proxy, "running").await;
+    let (status, told) = order(&proxy, "promote").await;
+    assert_eq!(status, 200, "{told}");
+    becomes(&proxy, "promoted").await;
+    let status = || command(proxy.folder(), &["status"]).1;
+    let line = "! rollout orders: it is promoted, but no endpoint of pool orders with version ^2";
+    assert!(!status().contains("! rollout"), "{}", status());
+
+    let address = new.address();
+    let change = async |what: &str| {
+        let path = format!("/pools/orders/endpoints/{address}/{what}");
+        let token = "authorization: Bearer 0123456789\n";
+        let answer = proxy.admin("POST", &path, token).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    change("drain").await;
+    eventually("the line", async || status().contains(line).then_some(())).await;
+    assert_eq!(proxy.get("/").await.text(), "1");
+    change("enable").await;
+    eventually("no line", async || {
+        (!status().contains("! rollout")).then_some(())
+    })
+    .await;
     proxy.finish().await;
 }
