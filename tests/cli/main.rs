@@ -331,9 +331,9 @@ fn outside_the_folder_a_command_says_how_the_proxy_is_named() {
 fn the_file_of_a_command_goes_before_the_environment() {
     let folder = TempDir::new().unwrap();
     let admin = "[admin]\naddress = \"127.0.0.1:1\"\n";
-    std::fs::write(folder.path().join("with.toml"), format!("{admin}{GOOD}")).unwrap();
-    std::fs::write(folder.path().join("without.toml"), GOOD).unwrap();
-    std::fs::write(folder.path().join("proxy.toml"), format!("{admin}{GOOD}")).unwrap();
+    fs::write(folder.path().join("with.toml"), format!("{admin}{GOOD}")).unwrap();
+    fs::write(folder.path().join("without.toml"), GOOD).unwrap();
+    fs::write(folder.path().join("proxy.toml"), format!("{admin}{GOOD}")).unwrap();
     for (arguments, asked) in [
         (&["status", "--config", "with.toml"][..], "127.0.0.1:1"),
         (&["status", "--config", "without.toml"], "127.0.0.1:2"),
