@@ -52,6 +52,19 @@ def both(requests, context):
         yield request.upper()
 
 
+def held(requests, context):
+    """Answers each message, and says on standard output how the call ended."""
+    complete = []
+    context.add_callback(lambda: print("complete" if complete else "cancelled", flush=True))
+    yield b"open"
+    for request in requests:
+        yield request
+    while context.is_active() and not complete:
+        if request == b"last":
+            complete.append(True)
+        time.sleep(0.01)
+
+
 def main():
     server = grpc.server(
         futures.ThreadPoolExecutor(16),
@@ -64,6 +77,7 @@ def main():
         "ServerStream": grpc.unary_stream_rpc_method_handler(server_stream),
         "Endless": grpc.unary_stream_rpc_method_handler(endless),
         "ClientStream": grpc.stream_unary_rpc_method_handler(client_stream),
+        "Held": grpc.stream_stream_rpc_method_handler(held),
         "Both": grpc.stream_stream_rpc_method_handler(both),
     }
     service = grpc.method_handlers_generic_handler("peer.Echo", handlers)
