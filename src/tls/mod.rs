@@ -17,6 +17,8 @@ mod file;
 mod ocsp;
 mod part;
 mod pem;
+#[cfg(feature = "http3")]
+pub(crate) mod quic;
 mod revocation;
 mod served_files;
 mod server;

@@ -44,21 +44,6 @@ impl Session {
             resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }
-
-    /// Makes the result of a handshake of QUIC, which has TLS 1.3 and does not tell the cipher.
-    #[cfg(feature = "http3")]
-    pub(crate) fn of_quic(
-        server_name: Option<&str>,
-        certificate: Option<&rustls_pki_types::CertificateDer<'_>>,
-    ) -> Self {
-        Self {
-            cipher: "TLSv1.3".to_owned(),
-            server_name: server_name.map(name_of),
-            client: certificate.map(|der| ClientCertificate::of(der)),
-            http2: false,
-            resumed: false,
-        }
-    }
 }
 
 /// Returns a name that a client asked for as it is compared: in lower case, without a final dot.

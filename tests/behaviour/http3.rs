@@ -103,7 +103,7 @@ async fn requests_are_served_and_told_as_http_3() {
         .await;
     assert_eq!(line["protocol"], "HTTP/3.0");
     assert_eq!(line["status"], 200);
-    assert_eq!(line["tls"], "TLSv1.3");
+    assert_eq!(line["tls"], "TLSv1.3/AES_256_GCM_SHA384");
     let done = proxy.metric(
         "sluicegate_tls_handshakes_total",
         &[("listener", "web"), ("result", "full")],

@@ -92,6 +92,7 @@ mod http3;
 mod http3_grpc;
 mod http3_reload;
 mod http3_rules;
+mod http3_sessions;
 mod import;
 mod includes;
 mod interim;

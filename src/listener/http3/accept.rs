@@ -9,11 +9,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use quinn::{
-    ConnectionError, Endpoint, EndpointConfig, Incoming, Runtime as _,
-    crypto::rustls::HandshakeData,
-};
-use rustls_pki_types::CertificateDer;
+use quinn::{ConnectionError, Endpoint, EndpointConfig, Incoming, Runtime as _};
 use socket2::Socket;
 use tokio::{sync::Notify, task::JoinHandle, time::Instant};
 
@@ -35,7 +31,7 @@ use crate::{
     task,
     telemetry::log::LogLimit,
     timer,
-    tls::Session,
+    tls::{Session, quic},
     worker::{Connection, Worker},
 };
 
@@ -121,6 +117,7 @@ fn open(
     let index = worker.index();
     let mut endpoint = EndpointConfig::default();
     endpoint.cid_generator(move || Box::new(WorkerIds::new(index)));
+    endpoint.supported_versions(vec![quic::VERSION]);
     let socket = LocalTasks.wrap_udp_socket(socket.into())?;
     let socket = WorkerSocket::new(socket, index, mailboxes);
     Endpoint::new_with_abstract_socket(
@@ -237,14 +234,22 @@ async fn serve(
     let begun = Box::pin(timer::until(deadline, async {
         let quic = incoming.accept_with(Arc::new(config))?.await?;
         let session = session_of(&quic);
-        // Set once: this task is the only one that shakes hands on it.
-        let _ = connection.tls.set(Rc::new(session));
-        Ok::<_, ConnectionError>(if connection.take_client_place(&listener) {
+        let result = if session.as_ref().is_some_and(|it| it.resumed) {
+            "resumed"
+        } else {
+            "full"
+        };
+        if let Some(session) = session {
+            // Set once: this task is the only one that shakes hands on it.
+            let _ = connection.tls.set(Rc::from(session));
+        }
+        let server = if connection.take_client_place(&listener) {
             Server::begin(connection, quic).await
         } else {
             quic.close(number(Code::ExcessiveLoad), b"");
             None
-        })
+        };
+        Ok::<_, ConnectionError>((result, server))
     }))
     .await;
     drop(handshake);
@@ -254,8 +259,8 @@ async fn serve(
             metrics.handshake(&listener.name, "failed");
             tell(connection, &listener.name, &error);
         }
-        Ok(Ok(server)) => {
-            metrics.handshake(&listener.name, "full");
+        Ok(Ok((result, server))) => {
+            metrics.handshake(&listener.name, result);
             if let Some(mut server) = server {
                 server.serve().await;
             }
@@ -263,15 +268,9 @@ async fn serve(
     }
 }
 
-/// Reads the result of a handshake.
-fn session_of(quic: &quinn::Connection) -> Session {
-    let handshake = quic.handshake_data();
-    let handshake = handshake.and_then(|it| it.downcast::<HandshakeData>().ok());
-    let name = handshake.and_then(|it| it.server_name);
-    let identity = quic.peer_identity();
-    let identity = identity.and_then(|it| it.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let certificate = identity.as_ref().and_then(|chain| chain.first());
-    Session::of_quic(name.as_deref(), certificate)
+/// Takes the result of a complete handshake.
+fn session_of(quic: &quinn::Connection) -> Option<Box<Session>> {
+    quic.handshake_data()?.downcast().ok()
 }
 
 /// Logs a failed handshake: at most every few seconds for each listener, since clients can cause

@@ -13,6 +13,8 @@ use aws_lc_rs::digest;
 use rustls::{RootCertStore, ServerConfig, server::NoServerSessionStorage};
 use tokio_rustls::TlsAcceptor;
 
+#[cfg(feature = "http3")]
+use super::quic::QuicTls;
 use super::{
     Renewal, TlsFault,
     certificate::{Certificate, KeyPair},
@@ -104,7 +106,7 @@ struct Current {
     config: Arc<ServerConfig>,
     /// The same for QUIC, where it is spoken.
     #[cfg(feature = "http3")]
-    quic: Option<Arc<ServerConfig>>,
+    quic: Option<Arc<QuicTls>>,
 }
 
 impl ServerTls {
@@ -191,10 +193,8 @@ impl ServerTls {
 
     /// The TLS of the next QUIC connection; none where HTTP/3 is not offered.
     #[cfg(feature = "http3")]
-    pub(crate) fn quic(&self) -> Option<Arc<quinn::crypto::rustls::QuicServerConfig>> {
-        let config = Arc::clone(self.current.load().quic.as_ref()?);
-        // The provider has the cipher that QUIC begins with.
-        config.try_into().ok().map(Arc::new)
+    pub(crate) fn quic(&self) -> Option<Arc<QuicTls>> {
+        self.current.load().quic.clone()
     }
 }
 
@@ -223,7 +223,8 @@ impl Current {
             MinimumVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             MinimumVersion::Tls13 => &[&rustls::version::TLS13],
         };
-        let mut config = Self::config(&files, settings, tickets, versions)?;
+        let scope = scope(settings);
+        let mut config = Self::config(&files, settings, tickets, versions, scope)?;
         config.alpn_protocols = alpn(settings);
         #[cfg(feature = "http3")]
         let quic = if settings.http3 {
@@ -245,13 +246,14 @@ impl Current {
         files: &ServedFiles,
         settings: &ServerSettings,
         tickets: &Arc<TicketKeys>,
-    ) -> Result<ServerConfig, TlsFault> {
-        let mut config = Self::config(files, settings, tickets, &[&rustls::version::TLS13])?;
+    ) -> Result<QuicTls, TlsFault> {
+        let versions = &[&rustls::version::TLS13];
+        let mut scope = scope(settings);
+        scope.push(OVER_QUIC);
+        let mut config = Self::config(files, settings, tickets, versions, scope)?;
         config.alpn_protocols = vec![b"h3".to_vec()];
         config.max_early_data_size = 0;
-        // QUIC does not tell whether a session was resumed, so none is: what is counted is true.
-        config.send_tls13_tickets = 0;
-        Ok(config)
+        QuicTls::new(config)
     }
 
     fn config(
@@ -259,10 +261,10 @@ impl Current {
         settings: &ServerSettings,
         tickets: &Arc<TicketKeys>,
         versions: &[&'static rustls::SupportedProtocolVersion],
+        mut scope: Vec<u8>,
     ) -> Result<ServerConfig, TlsFault> {
         let builder =
             ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions)?;
-        let mut scope = scope(settings);
         let auth = settings.client_auth.as_ref();
         let builder = match auth.zip(files.authorities.as_ref()) {
             None => builder.with_no_client_auth(),
@@ -326,9 +328,15 @@ fn bind_to(
     if let Some(revoked) = revoked {
         revoked.digest(&mut seen);
     }
-    scope.push(if auth.required { 2 } else { 1 });
+    scope.push(if auth.required { REQUIRED } else { OPTIONAL });
     scope.extend_from_slice(seen.finish().as_ref());
 }
+
+/// Marks in the scope of a ticket: client authentication, and sessions over QUIC.
+const OPTIONAL: u8 = 1;
+const REQUIRED: u8 = 2;
+#[cfg(feature = "http3")]
+const OVER_QUIC: u8 = 3;
 
 #[cfg(test)]
 mod tests;

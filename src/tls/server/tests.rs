@@ -69,3 +69,25 @@ fn one_bad_file_does_not_hold_back_the_others() {
     assert_eq!((renewal.renewed, renewal.faults.len()), (2, 0));
     assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
 }
+
+#[cfg(feature = "http3")]
+#[test]
+fn a_ticket_is_good_over_tcp_or_over_quic_and_not_over_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = written(folder.path(), "a", &["a.example"]);
+    let keys = Arc::new(TicketKeys::new(Instant::now()));
+    let settings = ServerSettings {
+        http3: true,
+        ..settings(&[&files], None)
+    };
+    let tls = ServerTls::load(settings, &keys).unwrap();
+    let current = tls.current.load();
+    let quic = &current.quic.as_ref().unwrap().config;
+    let [over_tcp, over_quic] = [&current.config, quic].map(|config| &config.ticketer);
+    for (own, other) in [(over_tcp, over_quic), (over_quic, over_tcp)] {
+        let ticket = own.encrypt(b"session").unwrap();
+        assert_eq!(own.decrypt(&ticket).as_deref(), Some(&b"session"[..]));
+        assert_eq!(other.decrypt(&ticket), None);
+    }
+    assert_eq!(quic.max_early_data_size, 0);
+}

@@ -184,12 +184,17 @@ def configuration(ca, name="shop.example", chain=None, **named):
 
 
 @contextlib.asynccontextmanager
-async def client(address, ca, raw=False, name="shop.example", chain=None, **named):
+async def client(address, ca, raw=False, name="shop.example", chain=None, keep=None, **named):
+    """A connection; `keep` is given the tickets for later ones."""
     host, port = address.rsplit(":", 1)
     settings = configuration(ca, name, chain, **named)
     protocol = RawClient if raw else Client
     async with connect(
-        host.strip("[]"), int(port), configuration=settings, create_protocol=protocol
+        host.strip("[]"),
+        int(port),
+        configuration=settings,
+        create_protocol=protocol,
+        session_ticket_handler=keep,
     ) as connection:
         yield connection
 
