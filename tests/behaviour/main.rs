@@ -89,6 +89,7 @@ mod http2_rules;
 mod http2_streams;
 mod http2_upstream;
 mod http3;
+mod http3_bodies;
 mod http3_grpc;
 mod http3_reload;
 mod http3_rules;

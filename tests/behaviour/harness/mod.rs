@@ -17,6 +17,8 @@ mod grpc_web;
 mod h2_backend;
 mod h2_client;
 pub(crate) mod h2_frames;
+#[cfg(feature = "http3")]
+mod h3_client;
 mod inside;
 mod invariant;
 mod kube_apiserver;
@@ -60,6 +62,8 @@ pub(crate) use exposition::Exposition;
 pub(crate) use grpc_web::{WebCall, from_base64, message, to_base64};
 pub(crate) use h2_backend::{H2Act, H2Backend, h2_answer};
 pub(crate) use h2_client::{H2Client, H2Fault, answer as h2_read};
+#[cfg(feature = "http3")]
+pub(crate) use h3_client::H3Client;
 pub(crate) use inside::Inside;
 pub(crate) use kube_apiserver::KubeApiserver;
 pub(crate) use kubernetes::Kubernetes;

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+import zlib
 
 from http3 import client, main
 
@@ -91,6 +92,53 @@ async def early(address, ca):
         assert answer.stop == 0x100, hex(answer.stop)
         # The connection goes on.
         assert (await it.get("/after")).status == 200
+
+
+async def uploads(address, ca):
+    """Uploads that are refused while most of them is on its way: the answer comes whole."""
+    async with client(address, ca) as it:
+        for path, length in (("/refused", 1_000_000), ("/bounded", None)):
+            stream = it.request("POST", path, end=False)
+            it.body(stream, b"x" * 4_000_000, end=False)
+            answer = await it.answered(stream)
+            assert answer.status == 413, answer.heads
+            assert answer.code is None, hex(answer.code)
+            assert length is None or answer.body == b"n" * length, len(answer.body)
+            await it.until("STOP_SENDING", lambda: answer.stop is not None)
+            assert answer.stop == 0x100, hex(answer.stop)
+        assert (await it.get("/after")).status == 200
+
+
+async def events(address, ca):
+    """Tells each event of a stream when it arrives."""
+    async with client(address, ca) as it:
+        print("ready", flush=True)
+        answer = it.answer(it.request(path="/events", fields=[("accept-encoding", "gzip")]))
+        unpack = zlib.decompressobj(31)
+        told = 0
+        text = b""
+        while not answer.ended or told < len(answer.body):
+            arrived = lambda: answer.ended or len(answer.body) > told
+            await it.until("an event", arrived)
+            new, told = answer.body[told:], len(answer.body)
+            text += unpack.decompress(new) if answer.final.get(b"content-encoding") else new
+            *events, text = text.split(b"\n\n")
+            for event in events:
+                print(event.decode(), flush=True)
+
+
+async def compressed(address, ca):
+    """An answer is compressed for a client that says so, and for no other."""
+    async with client(address, ca) as it:
+        expected = b"all work and no play " * 5000
+        plain = await it.get("/")
+        assert plain.body == expected and b"content-encoding" not in plain.final, plain.heads
+        packed = await it.get("/", fields=[("accept-encoding", "gzip")])
+        assert packed.final[b"content-encoding"] == b"gzip", packed.heads
+        assert packed.final[b"vary"].lower() == b"accept-encoding", packed.heads
+        assert len(packed.body) < 5000 and zlib.decompress(packed.body, 31) == expected
+        head = await it.answered(it.request("HEAD", "/", [("accept-encoding", "gzip")]))
+        assert (head.status, head.body) == (200, b""), head.heads
 
 
 async def cut(address, ca):
