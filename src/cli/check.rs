@@ -225,10 +225,15 @@ fn with_sources(config: &Config, snapshot: &Snapshot, warnings: &Faults) -> Faul
         let Some(error) = discovery.trouble() else {
             continue;
         };
-        let hint = if pool.listed.is_empty() {
-            "the pool would start without an endpoint"
-        } else {
-            "the pool would start with those of \"endpoints\" alone"
+        let status = pool.shared.discovered.status();
+        let hint = match (status.restored, pool.listed.is_empty()) {
+            (Some(time), _) => format!(
+                "the pool would start with the list that was kept in proxy.state_dir at {}: {}",
+                humantime::format_rfc3339_seconds(time),
+                print::counted(status.endpoints, "endpoint")
+            ),
+            (None, true) => "the pool would start without an endpoint".to_owned(),
+            (None, false) => "the pool would start with those of \"endpoints\" alone".to_owned(),
         };
         let message = format!("pool \"{name}\" finds no endpoints: {error}");
         list.push(Fault::warning(span, message, hint));

@@ -144,6 +144,9 @@ fn source(out: &mut String, discovery: &PoolDiscovery) {
         };
         let _ = writeln!(out, "  since {since} {kept}: {error}");
     }
+    if let (Some(trouble), Some(since)) = (&discovery.trouble, &discovery.trouble_since) {
+        let _ = writeln!(out, "  since {since} the list is used, but: {trouble}");
+    }
     if let Some(time) = &discovery.restored {
         let _ = writeln!(
             out,

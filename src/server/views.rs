@@ -219,6 +219,8 @@ fn source_view(pool: &Pool, source: &SourceSpec) -> model::PoolDiscovery {
         changed: status.changed.map(time),
         error: status.error.map(|(error, _)| error),
         error_since: since,
+        trouble: status.trouble.as_ref().map(|(text, _)| text.clone()),
+        trouble_since: status.trouble.as_ref().map(|(_, since)| time(*since)),
         restored: status.restored.map(time),
         held: status.held.map_or(0, |held| held.count),
         held_down: status.held.map_or(0, |held| held.down),

@@ -57,8 +57,10 @@ pub fn kept_out(pool: &Pool, in_panic: bool) -> Option<String> {
     }
     if counts.is_empty() {
         let source = pool.discovery.as_ref().map(|it| it.source.to_string());
+        let was_read = pool.shared.discovered.status().succeeded.is_some();
         return Some(match source {
-            Some(source) => format!("{source} has none"),
+            Some(source) if was_read => format!("{source} has none"),
+            Some(source) => format!("no list of {source} was read yet"),
             None => "it has none; list one in `endpoints`".to_owned(),
         });
     }

@@ -74,10 +74,15 @@ pub(super) async fn shows(proxy: &Proxy, backend: &Backend, key: &str, value: &V
 
 /// Waits until the source has an error with these words.
 pub(super) async fn says(proxy: &Proxy, words: &str) {
-    eventually(format!("an error: {words}"), || async {
+    says_as(proxy, "error", words).await;
+}
+
+/// Waits until the source has these words as its `error`, or as the `trouble` beside a good list.
+pub(super) async fn says_as(proxy: &Proxy, key: &str, words: &str) {
+    eventually(format!("{key}: {words}"), || async {
         let pool = pool(proxy).await;
-        let error = pool["discovery"]["error"].as_str()?.to_owned();
-        error.contains(words).then_some(())
+        let told = pool["discovery"][key].as_str()?.to_owned();
+        told.contains(words).then_some(())
     })
     .await;
 }
@@ -85,9 +90,9 @@ pub(super) async fn says(proxy: &Proxy, words: &str) {
 /// Waits until the source has no error.
 pub(super) async fn is_well(proxy: &Proxy) {
     eventually("no error", || async {
-        pool(proxy).await["discovery"]["error"]
-            .is_null()
-            .then_some(())
+        let pool = pool(proxy).await;
+        let source = &pool["discovery"];
+        (source["error"].is_null() && source["trouble"].is_null()).then_some(())
     })
     .await;
 }

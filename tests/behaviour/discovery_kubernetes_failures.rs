@@ -8,8 +8,10 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use crate::discovery::{Load, addresses, becomes, pool};
-use crate::discovery_kubernetes::{ORDERS, is_watched, is_well, prepared, ready, says, started};
-use crate::harness::{Backend, Issued, Kubernetes, command, eventually, identity};
+use crate::discovery_kubernetes::{
+    ORDERS, is_watched, is_well, prepared, ready, says, says_as, started, text,
+};
+use crate::harness::{Backend, Issued, Kubernetes, Proxy, command, eventually, identity};
 
 #[tokio::test]
 async fn a_token_may_be_replaced_at_any_time_and_a_refusal_says_what_is_missing() {
@@ -46,15 +48,16 @@ async fn a_token_may_be_replaced_at_any_time_and_a_refusal_says_what_is_missing(
     says(&proxy, "the token of the service account cannot be read").await;
     server.write_account(proxy.folder(), "third");
     is_well(&proxy).await;
-    for verb in ["list", "watch"] {
+    for (verb, key) in [("list", "error"), ("watch", "trouble")] {
         server.forbid(verb, true);
         server.cut();
         let what = format!(
             "cannot {verb} resource \"endpointslices\" in API group \"discovery.k8s.io\" in the namespace \"shop\""
         );
-        says(&proxy, &what).await;
-        says(
+        says_as(&proxy, key, &what).await;
+        says_as(
             &proxy,
+            key,
             "a Role needs the verbs list and watch on endpointslices",
         )
         .await;
@@ -95,6 +98,18 @@ async fn a_service_that_does_not_exist_is_told_from_one_without_endpoints() {
         .log_says("there is no Service oders in the namespace shop")
         .await;
     becomes(&proxy, &[]).await;
+    says_as(
+        &proxy,
+        "trouble",
+        "service oders: there is no Service oders in the namespace shop",
+    )
+    .await;
+    let status = output(&proxy, "status").await;
+    let told = |line: &str| line.starts_with("! ") && line.contains("there is no Service oders");
+    assert!(status.lines().any(told), "{status}");
+    server.has_service("oders", true);
+    server.put_of("oders", "oders-a", &[(&one, ready())], &json!({}));
+    becomes(&proxy, &[&one]).await;
     is_well(&proxy).await;
     proxy.finish().await;
     // There, and without endpoints: an empty list. So it is where nobody may look.
@@ -106,6 +121,84 @@ async fn a_service_that_does_not_exist_is_told_from_one_without_endpoints() {
         assert!(addresses(&proxy).await.is_empty());
         proxy.finish().await;
     }
+}
+
+/// Output of a command beside the file of the proxy.
+async fn output(proxy: &Proxy, arguments: &'static str) -> String {
+    let folder = proxy.folder().to_owned();
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let asking = spawn_blocking(move || command(&folder, &arguments));
+    asking.await.expect("it ends").1
+}
+
+#[tokio::test]
+async fn a_reload_to_a_service_that_does_not_exist_is_held_as_any_sudden_loss() {
+    let one = Backend::start(identity("one")).await;
+    let two = one.start_beside(2, identity("two")).await;
+    let server = Kubernetes::start().await;
+    // Whether a Service exists is not for this account.
+    server.forbid("get", true);
+    server.put("a", &[(&one, ready()), (&two, ready())]);
+    let mut proxy = started(&server, &[("one", &one), ("two", &two)], ORDERS).await;
+    becomes(&proxy, &[&one, &two]).await;
+    let load = Load::start(&proxy, 2).await;
+    let long = |keys: &str| text(keys).replace("\"2s\"", "\"5m\"");
+    proxy.reload(&long(r#", service = "ordres""#)).await;
+    let labels = [("pool", "app"), ("source", "kubernetes")];
+    let held = "sluicegate_discovery_held_endpoints";
+    proxy.metric_becomes(held, &labels, 2.0).await;
+    load.goes_on(50).await;
+    let status = output(&proxy, "status").await;
+    let says = |line: &str| line.starts_with("! ") && line.contains("suddenly not listed");
+    assert!(status.lines().any(says), "{status}");
+    // The way back costs nothing either.
+    proxy.reload(&long(ORDERS)).await;
+    proxy.metric_becomes(held, &labels, 0.0).await;
+    load.goes_on(50).await;
+    assert_eq!(addresses(&proxy).await.len(), 2);
+    load.end().await;
+    // One that stays so is believed.
+    proxy.reload(&text(r#", service = "ordres""#)).await;
+    becomes(&proxy, &[]).await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn one_misspelt_service_of_several_is_told_beside_the_endpoints_of_the_others() {
+    let one = Backend::start(identity("one")).await;
+    let server = Kubernetes::start().await;
+    server.put("a", &[(&one, ready())]);
+    let keys = r#", service = ["orders", "orders-canry"]"#;
+    let proxy = started(&server, &[("one", &one)], keys).await;
+    assert_eq!(proxy.get("/").await.text(), "one");
+    let why = "there is no Service orders-canry in the namespace shop";
+    says_as(&proxy, "trouble", why).await;
+    let status = output(&proxy, "status").await;
+    let says = |line: &str| line.starts_with("! ") && line.contains(why);
+    assert!(status.lines().any(says), "{status}");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn a_list_that_may_not_be_watched_is_used_and_read_again() {
+    let one = Backend::start(identity("one")).await;
+    let two = one.start_beside(2, identity("two")).await;
+    let server = Kubernetes::start().await;
+    server.forbid("watch", true);
+    server.put("a", &[(&one, ready())]);
+    let proxy = started(&server, &[("one", &one), ("two", &two)], ORDERS).await;
+    assert_eq!(proxy.get("/").await.text(), "one");
+    let why = "cannot watch resource \"endpointslices\"";
+    says_as(&proxy, "trouble", why).await;
+    let status = output(&proxy, "status").await;
+    let says = |line: &str| line.starts_with("! ") && line.contains(why);
+    assert!(status.lines().any(says), "{status}");
+    server.put("a", &[(&two, ready())]);
+    becomes(&proxy, &[&two]).await;
+    server.forbid("watch", false);
+    is_watched(&server).await;
+    is_well(&proxy).await;
+    proxy.finish().await;
 }
 
 #[tokio::test]
@@ -131,6 +224,12 @@ async fn a_server_that_is_away_costs_no_request_also_over_a_restart() {
     load.end().await;
     proxy.signal(Signal::TERM);
     proxy.exited().await;
+    let checked = output(&proxy, "check proxy.toml").await;
+    assert!(
+        checked.contains("would start with the list that was kept in proxy.state_dir at 20")
+            && checked.contains("Z: 1 endpoint"),
+        "{checked}"
+    );
     proxy.start_again().await;
     assert_eq!(proxy.get("/").await.text(), "one");
     assert!(pool(&proxy).await["discovery"]["restored"].is_string());
@@ -153,6 +252,16 @@ async fn a_server_of_another_authority_is_refused_and_its_file_is_named() {
     let proxy = settings.start().await;
     says(&proxy, "the authorities are those of ").await;
     says(&proxy, "/account/ca.crt").await;
+    eventually("it is not said to have none", async || {
+        let line = "no endpoint can serve";
+        let status = output(&proxy, "status").await;
+        let line = status
+            .lines()
+            .find(|it| it.starts_with("! ") && it.contains(line))?;
+        line.contains("no list of kubernetes service orders was read yet")
+            .then_some(())
+    })
+    .await;
     assert_eq!(server.seen().len(), 0, "it was not shown the token");
     // The authorities were renewed: they are read again.
     fs::write(&ca, right).unwrap();

@@ -66,6 +66,36 @@ async fn a_sudden_loss_of_most_endpoints_is_held_and_told() {
 }
 
 #[tokio::test]
+async fn a_reload_to_an_empty_list_is_held_and_to_a_short_one_is_not() {
+    let one = Backend::start(identity("one")).await;
+    let two = Backend::start(identity("two")).await;
+    let settings = Settings::new(&text_with(", hold_mass_removal = \"5m\"", ""))
+        .backend("one", &one)
+        .backend("two", &two);
+    let folder = settings.folder().to_owned();
+    replace(&folder, &json!([at(&one), at(&two)]));
+    let mut proxy = settings.start().await;
+    let load = Load::start(&proxy, 2).await;
+    fs::write(folder.join("empty.json"), "[]").unwrap();
+    fs::write(folder.join("short.json"), json!([at(&two)]).to_string()).unwrap();
+    let from = |file: &str| {
+        text_with(", hold_mass_removal = \"5m\"", "")
+            .replace("\"list.json\"", &format!("\"{file}\""))
+    };
+    let labels = [("pool", "app"), ("source", "file")];
+    let held = "sluicegate_discovery_held_endpoints";
+    proxy.reload(&from("empty.json")).await;
+    proxy.metric_becomes(held, &labels, 2.0).await;
+    proxy.log_says("suddenly not listed any more").await;
+    load.goes_on(20).await;
+    proxy.reload(&from("short.json")).await;
+    becomes(&proxy, &[&two]).await;
+    proxy.metric_becomes(held, &labels, 0.0).await;
+    load.end().await;
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_not_listed_any_more_is_used_until_its_check_fails() {
     let mut one = Backend::start(identity("one")).await;
     let two = Backend::start(identity("two")).await;

@@ -60,6 +60,7 @@ function sources() {
       const one = it.discovery, text = [];
       if (one.error) text.push(t("sourceFails", moment(one.error_since), one.error));
       if (one.restored) text.push(t("restored", moment(one.restored)));
+      if (one.trouble) text.push(t("sourceTrouble", moment(one.trouble_since), one.trouble));
       if (one.held) text.push(t("sourceHeld", one.held, one.held_until));
       if (one.absent) text.push(t("sourceAbsent", one.absent));
       if (one.skipped) text.push(t("sourceSkipped", one.skipped, one.skipped_entries[0] || ""));

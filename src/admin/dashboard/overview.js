@@ -139,6 +139,7 @@ function endpoints(pool, act) {
 function sourceText(it) {
   const text = [t("source", it.from, it.endpoints)];
   if (it.error) text.push(t("sourceFails", it.error_since, it.error));
+  if (it.trouble) text.push(t("sourceTrouble", it.trouble_since, it.trouble));
   if (it.held) text.push(t("sourceHeld", it.held, it.held_until));
   if (it.absent) text.push(t("sourceAbsent", it.absent));
   if (it.skipped) text.push(t("sourceSkipped", it.skipped, it.skipped_entries[0] || ""));

@@ -82,6 +82,7 @@ open|open|打开
 half_open|half-open|半开
 source|from {0}: {1} endpoints|来源 {0}：{1} 个端点
 sourceFails|since {0} the last good list is kept: {1}|自 {0} 起沿用上次有效列表：{1}
+sourceTrouble|since {0} the list is used, but: {1}|自 {0} 起列表仍在使用，但：{1}
 sourceHeld|{0} endpoints stay until {1} that are suddenly not listed or marked as down|{0} 个端点突然不在列表中或被标记下线，保留至 {1}
 sourceAbsent|{0} not listed any more, used until the check fails|{0} 个已不在列表中，检查失败前继续使用
 sourceSkipped|{0} entries cannot be used: {1}|{0} 条记录不可用：{1}

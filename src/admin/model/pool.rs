@@ -63,6 +63,12 @@ pub struct PoolDiscovery {
     pub error: Option<String>,
     /// Time since when that is so.
     pub error_since: Option<String>,
+    /// A trouble of the source though the newest answer was a good list, which is used.
+    #[serde(default)]
+    pub trouble: Option<String>,
+    /// Time since when that is so.
+    #[serde(default)]
+    pub trouble_since: Option<String>,
     /// Time of the list, if it was kept on disk and the source was not reached since.
     #[serde(default)]
     pub restored: Option<String>,

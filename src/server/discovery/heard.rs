@@ -27,7 +27,7 @@ impl Control {
         }
         let discovered = &pool.shared.discovered;
         let before = discovered.status();
-        let was_bad = before.error.is_some();
+        let was_bad = before.error.is_some() || before.trouble.is_some();
         let hold = current.map(|discovery| discovery.hold).unwrap_or_default();
         let heard = discovered.hear(source, list, hold, HeardAt::now());
         let status = discovered.status();
@@ -45,6 +45,7 @@ impl Control {
             let listed = status.endpoints;
             match (&status.held, listed) {
                 // That is told in a line of its own.
+                _ if status.trouble.is_some() => {}
                 (Some(_), _) => {}
                 (None, 0) => {
                     tracing::warn!(pool = %pool.name, from = %source, "the source answers again, with an empty list");
@@ -62,6 +63,7 @@ impl Control {
             let (kept, list) = (&mut self.discoveries.kept, discovered.listed());
             kept.keep(state_dir, &pool.name, source, &list);
         }
+        self.tell_trouble(pool, source, &before, &status);
         if let Heard::Failed { is_news: true } = heard {
             self.events.publish(
                 "discovery",
@@ -82,7 +84,9 @@ impl Control {
         };
         let discovered = &pool.shared.discovered;
         let before = discovered.status();
-        if before.held.is_some() && discovered.end_hold(HeardAt::now()) {
+        // After a reload the new source speaks first.
+        let is_current = discovered.knows(&discovery.source);
+        if before.held.is_some() && is_current && discovered.end_hold(HeardAt::now()) {
             self.tell_held(pool, &discovery.source, &before, &discovered.status());
         } else if before.absent == 0 || !absent::have_failed(pool) {
             return;
@@ -90,8 +94,26 @@ impl Control {
         self.take_up_endpoints(pool);
     }
 
+    /// Tells what is wrong though the list is good.
+    fn tell_trouble(
+        &self,
+        pool: &Pool,
+        source: &SourceSpec,
+        before: &SourceStatus,
+        status: &SourceStatus,
+    ) {
+        let text = |status: &SourceStatus| status.trouble.as_ref().map(|(text, _)| text.clone());
+        let Some(trouble) = text(status).filter(|it| text(before).as_ref() != Some(it)) else {
+            return;
+        };
+        let (name, kind, listed) = (&*pool.name, source.kind(), status.endpoints);
+        tracing::warn!(pool = name, source = kind, listed, %trouble, "the list of endpoints is used, but all is not well with its source");
+        let what = json!({ "pool": name, "source": kind, "trouble": trouble });
+        self.events.publish("discovery", "proxy", what);
+    }
+
     /// Tells that endpoints stay for a time though the list has left them out, or that it is over.
-    fn tell_held(
+    pub(super) fn tell_held(
         &self,
         pool: &Pool,
         source: &SourceSpec,

@@ -241,10 +241,12 @@ impl Control {
                 && !discovered.knows(&discovery.source)
             {
                 let (source, hold) = (&discovery.source, discovery.hold);
+                let before = discovered.status();
                 let heard = discovered.hear(source, first, hold, HeardAt::now());
                 let status = discovered.status();
                 tell(&pool.name, &discovery.source, heard, &status);
                 tell_skipped(&pool.name, &discovery.source, &status);
+                self.tell_held(pool, source, &before, &status);
                 pool.shared.health.forget_waiting();
             }
             if let Some((running, first)) = discovery.begun.take() {

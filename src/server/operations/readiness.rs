@@ -53,15 +53,15 @@ impl Api {
         // The last good list stays in use.
         let snapshot = self.shared.snapshot();
         let sources = snapshot.pools.iter().filter(|it| it.discovery.is_some());
-        reasons.extend(sources.filter_map(|pool| {
+        reasons.extend(sources.flat_map(|pool| {
             let status = pool.shared.discovered.status();
             let name = &pool.name;
-            let error = status.error.map(|(error, since)| {
+            let what = status.error.or(status.trouble).map(|(what, since)| {
                 let since = humantime::format_rfc3339_seconds(since);
-                format!("pool \"{name}\" since {since}: {error}")
+                format!("pool \"{name}\" since {since}: {what}")
             });
             let held = status.held.map(|held| format!("pool \"{name}\": {held}"));
-            error.or(held)
+            what.into_iter().chain(held)
         }));
         reasons.extend(self.board.outages.lines());
         let listeners = snapshot.listeners.iter();

@@ -20,6 +20,9 @@ pub struct EndpointList {
     pub endpoints: Vec<Endpoint>,
     /// Its entries that cannot be used. The others are.
     pub skipped: Skipped,
+    /// A fault of the source that does not make the list worse, in words: what it does not tell, or
+    /// why the list is empty.
+    pub trouble: Option<String>,
 }
 
 /// Entries of a list that are left out.
@@ -35,7 +38,7 @@ impl EndpointList {
     pub fn new(endpoints: Vec<Endpoint>) -> Self {
         Self {
             endpoints,
-            skipped: Skipped::default(),
+            ..Self::default()
         }
     }
 

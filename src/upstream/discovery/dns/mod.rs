@@ -202,6 +202,7 @@ impl Dns {
             Some(_) | None => Ok(EndpointList {
                 endpoints: found,
                 skipped: Skipped::of(&bad),
+                trouble: None,
             }),
         }
     }

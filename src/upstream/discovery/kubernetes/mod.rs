@@ -4,7 +4,8 @@
 //! after 20 to 30 s; it is opened again at the revision of the last event or bookmark, on the same
 //! connection. One that breaks off, falls silent or is refused is followed by a new list, after a
 //! wait with jitter: a server that was restored may have gone back to an older revision, and would
-//! tell nothing until it has passed the one that is asked for.
+//! tell nothing until it has passed the one that is asked for. A list that was read is used whatever
+//! becomes of its watch.
 //!
 //! Source: the Kubernetes API, "Efficient detection of changes".
 
@@ -18,7 +19,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use super::{BoxFuture, Discovery, DiscoveryError, DnsFamily, EndpointList, Reconnect, Update};
+use super::{BoxFuture, Discovery, DiscoveryError, DnsFamily, Reconnect, Update};
 use crate::{
     config::value::{HttpUrl, KubernetesPort, Secret},
     fetch::FetchError,
@@ -72,6 +73,8 @@ pub struct Kubernetes {
     had_endpoints: bool,
     /// The Services that have no slice, and what is known of them.
     missing: Option<(Vec<String>, Vec<String>)>,
+    /// Reason why changes of the list are not told; none while they are watched.
+    unwatched: Option<String>,
     reconnect: Reconnect,
 }
 
@@ -113,6 +116,7 @@ impl Kubernetes {
             is_news: false,
             had_endpoints: false,
             missing: None,
+            unwatched: None,
             reconnect: Reconnect::default(),
         }
     }
@@ -151,20 +155,28 @@ impl Kubernetes {
         let Some(api) = &mut self.api else {
             return Ok(Ok(Step::Again));
         };
-        let begun = async {
-            let (slices, revision) = api.list(&self.settings).await?;
-            let watch = api.watch(&self.settings, &revision).await?;
-            Ok((slices, revision, watch))
+        let (slices, revision) = match api.list(&self.settings).await {
+            Ok(listed) => listed,
+            Err(error) => return Ok(Err(error)),
         };
-        Ok(begun.await.map(|(slices, revision, watch)| {
-            self.slices = slices;
-            self.revision = revision;
-            self.watch = Some(watch);
-            self.listed = Instant::now();
-            self.missing = None;
-            self.is_news = true;
-            Step::Changed
-        }))
+        let watch = api.watch(&self.settings, &revision).await;
+        self.slices = slices;
+        self.listed = Instant::now();
+        self.missing = None;
+        match watch {
+            Ok(watch) => {
+                self.revision = revision;
+                self.watch = Some(watch);
+                self.unwatched = None;
+            }
+            // It is listed again after a wait.
+            Err(error) => {
+                self.look_for_services().await;
+                self.unwatched = Some(self.fail(error).to_string());
+            }
+        }
+        self.is_news = true;
+        Ok(Ok(Step::Changed))
     }
 
     /// Waits until the open watch has news, or ends. Of many events at once one list is made.
@@ -295,15 +307,17 @@ impl Kubernetes {
         self.look_for_services().await;
         self.is_news = false;
         let mut list = self.slices.list(self.settings.family);
+        list.trouble.clone_from(&self.unwatched);
         let missing = self.missing.as_ref().map_or(&[][..], |(_, told)| told);
         // A list that is empty because its Service was removed is an empty list, not a fault.
-        if list.endpoints.is_empty() && list.skipped.is_empty() && self.had_endpoints {
-            for told in missing {
-                tracing::warn!(source = %self.settings, "{told}");
-            }
-            return Update::List(EndpointList::new(Vec::new()));
+        let is_good = !list.endpoints.is_empty() || (list.skipped.is_empty() && self.had_endpoints);
+        if is_good && !missing.is_empty() {
+            let told = format!("{}: {}", self.settings, missing.join("; "));
+            let unwatched = list.trouble.map(|it| format!("; {it}"));
+            list.trouble = Some(told + &unwatched.unwrap_or_default());
+        } else {
+            missing.iter().for_each(|told| list.skipped.add(told));
         }
-        missing.iter().for_each(|told| list.skipped.add(told));
         self.had_endpoints |= !list.endpoints.is_empty();
         Update::List(list)
     }

@@ -7,6 +7,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::upstream::discovery::EndpointList;
 use crate::upstream::endpoint::Standing;
 
 pub(super) fn settings() -> KubernetesSource {

@@ -40,6 +40,8 @@ struct Held {
     /// The newest list.
     newest: Vec<Arc<Endpoint>>,
     until: Instant,
+    /// True if the list before is of another source.
+    is_of_another: bool,
 }
 
 /// Status of a source.
@@ -54,6 +56,8 @@ pub struct SourceStatus {
     /// Reason why the newest answer was not a good list, and the time since when; none after a good
     /// one.
     pub error: Option<(String, SystemTime)>,
+    /// A trouble of the source though the newest list is good, and the time since when.
+    pub trouble: Option<(String, SystemTime)>,
     /// Entries of the last good list that cannot be used.
     pub skipped: Skipped,
     /// Time of the list, if it was kept on disk and the source was not reached since.
@@ -179,7 +183,10 @@ impl Discovered {
         if is_new {
             known.source = Some(source.clone());
             known.status.error = None;
-            known.release();
+            known.status.trouble = None;
+            // What is held stays until the new source has a list.
+            known.held = None;
+            known.status.held = None;
         }
         match answer {
             Ok(Update::List(list)) if list.endpoints.is_empty() && !list.skipped.is_empty() => {
@@ -187,10 +194,13 @@ impl Discovered {
                 known.fail(error, now.time)
             }
             Ok(Update::List(list)) => {
-                // A new source is the operator's decision; one that holds an empty list by itself
-                // has done so.
+                // A new source is the operator's decision, unless it has nobody who serves: that is
+                // a misspelt name more often. One that holds an empty list by itself has done so.
                 let by_itself = source.holds_empty_lists() && list.endpoints.is_empty();
-                let hold = if is_new || by_itself {
+                let serves = list.endpoints.iter().any(Endpoint::is_up);
+                let follows_another =
+                    is_new || known.held.as_ref().is_some_and(|held| held.is_of_another);
+                let hold = if by_itself || (follows_another && serves) {
                     Duration::ZERO
                 } else {
                     hold
@@ -237,13 +247,17 @@ impl Known {
         self.status.skipped.clone_from(&list.skipped);
         self.status.succeeded = Some(now.time);
         self.status.error = None;
+        let since = self.status.trouble.take().map_or(now.time, |(_, it)| it);
+        self.status.trouble = list.trouble.clone().map(|trouble| (trouble, since));
         self.status.restored = None;
         let newest = self.known_ones(&list.endpoints);
         let held = self.held.take();
         let until = held.as_ref().map(|held| held.until);
         let goes_on = held.is_some();
+        let is_of_another = is_new || held.as_ref().is_some_and(|held| held.is_of_another);
         let before = held.map_or_else(|| self.list.clone(), |held| held.before);
         let until = until.unwrap_or(now.instant + hold);
+        let until = if hold.is_zero() { now.instant } else { until };
         let in_use = if until > now.instant && is_mass_removal(&before, &newest, goes_on) {
             let all = with_removed(&before, &newest);
             let since = self.status.held.map_or(now.time, |held| held.since);
@@ -254,6 +268,7 @@ impl Known {
                 before,
                 newest,
                 until,
+                is_of_another,
             });
             all
         } else {
@@ -300,76 +315,4 @@ impl Known {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::value::EndpointAddress;
-
-    const HOLD: Duration = Duration::from_secs(30);
-
-    fn list(ports: std::ops::Range<u16>) -> Result<Update, DiscoveryError> {
-        let endpoints = ports.map(|port| {
-            let address = format!("10.0.0.1:{port}");
-            let address = EndpointAddress::parse(&address, std::path::Path::new("/"));
-            Endpoint::new(address.unwrap(), None)
-        });
-        Ok(Update::List(EndpointList::new(endpoints.collect())))
-    }
-
-    #[test]
-    fn a_sudden_loss_of_most_endpoints_is_held_and_what_is_new_is_not() {
-        let source = SourceSpec::File("list.json".into());
-        let known = Discovered::default();
-        let start = HeardAt::now();
-        let at = |secs: u64| HeardAt {
-            time: start.time + Duration::from_secs(secs),
-            instant: start.instant + Duration::from_secs(secs),
-        };
-        let hear = |ports, secs| known.hear(&source, &list(ports), HOLD, at(secs));
-        let held = || known.status().held.map(|it| (it.count, it.since, it.until));
-        assert_eq!(hear(1..11, 0), Heard::Changed);
-        // Half of them are no mass.
-        assert_eq!(hear(1..6, 1), Heard::Changed);
-        assert_eq!((known.list().len(), known.status().held), (5, None));
-        assert_eq!(hear(1..3, 2), Heard::Unchanged);
-        assert_eq!(known.list().len(), 5);
-        assert_eq!(held(), Some((3, at(2).time, at(32).time)));
-        assert_eq!(known.status().endpoints, 2);
-        // While it fills again, nobody leaves.
-        assert_eq!(hear(1..5, 3), Heard::Unchanged);
-        assert_eq!(held(), Some((1, at(2).time, at(32).time)));
-        // What is new is used, and the time runs from the first such list.
-        assert_eq!(hear(20..22, 20), Heard::Changed);
-        assert_eq!(known.list().len(), 7);
-        assert!(!known.end_hold(at(31)) && known.end_hold(at(32)));
-        assert_eq!((known.list().len(), known.status().held), (2, None));
-        // One that comes back in time was never away.
-        assert_eq!(hear(20..20, 40), Heard::Unchanged);
-        assert_eq!(hear(20..22, 41), Heard::Unchanged);
-        assert!(!known.end_hold(at(99)));
-        // The answer after the time ends it, too.
-        hear(20..20, 100);
-        assert_eq!(hear(20..20, 130), Heard::Changed);
-        assert!(known.list().is_empty());
-        // Another source is taken as it is.
-        hear(1..11, 140);
-        let other = SourceSpec::File("other.json".into());
-        known.hear(&other, &list(1..2), HOLD, at(141));
-        assert_eq!(known.list().len(), 1);
-    }
-
-    #[test]
-    fn a_source_fails_since_its_first_error_whatever_the_text() {
-        let source = SourceSpec::File("list.json".into());
-        let (known, now) = (Discovered::default(), HeardAt::now());
-        let later = HeardAt {
-            time: now.time + HOLD,
-            ..now
-        };
-        let fail = |text: &str, at| known.lock().fail(text.to_owned(), at);
-        assert_eq!(fail("refused", now.time), Heard::Failed { is_news: true });
-        assert_eq!(fail("late", later.time), Heard::Failed { is_news: true });
-        assert_eq!(known.status().error, Some(("late".to_owned(), now.time)));
-        known.hear(&source, &list(1..5), HOLD, later);
-        assert_eq!(known.status().error, None);
-    }
-}
+mod tests;
