@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::discovery::ask_first;
 use crate::{
     config::{self, Loaded},
-    state::{self, BuildError, Lists, Registered, Snapshot, Source, TlsFiles},
+    state::{self, BuildError, Lists, Registered, Snapshot, Source, TlsFiles, heads::Heads},
 };
 
 /// Asks the sources of a configuration that is compiled for inspection; blocks for some seconds at
@@ -22,6 +22,21 @@ pub(crate) fn ask_sources(snapshot: &Snapshot) {
     drop(local);
     // What still waits for a disk is not waited for.
     runtime.shutdown_background();
+}
+
+/// Compiles the configuration that was in use before the last change of routes, to compare with it;
+/// none if there is none, or if it cannot be compiled any more.
+pub(super) fn former(heads: &Heads, registered: &Registered, now: Instant) -> Option<Snapshot> {
+    let source = Source {
+        config: heads.former.config(now)?,
+        registered,
+        last: None,
+        files: TlsFiles::Left,
+        lists: Lists::Left,
+        generation: 0,
+        now,
+    };
+    state::build(&source, &mut state::Registry::new(1)).ok()
 }
 
 /// Compiles a configuration for inspection, and runs its tests; nothing is kept.

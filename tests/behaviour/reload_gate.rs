@@ -132,6 +132,43 @@ async fn an_edit_that_sends_two_fifths_of_the_traffic_nowhere_is_refused() {
 }
 
 #[tokio::test]
+async fn the_way_back_from_a_forced_reload_passes_the_gate_once() {
+    let app = Backend::start(|_| answer("ok")).await;
+    // Each reload is one that is asked for.
+    let unwatched = TABLES.replace("workers = 1", "workers = 1\n watch = false");
+    let proxy = Settings::new(&unwatched).backend("app", &app).start().await;
+    traffic(&proxy, MIXED).await;
+    let to = |text: &str| proxy.folder().join(text);
+    let good = fs::read_to_string(to("proxy.toml")).unwrap();
+    let path = to("proxy.toml");
+    fs::write(&path, without_api(&good)).unwrap();
+    let (code, said) = run(&proxy, "reload --force").await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(proxy.get("/api/a").await.status, 404);
+    // An edit meanwhile that moves nothing leaves the way open.
+    let mild = "[routes.shop]\n timeouts = { total = \"7s\" }";
+    fs::write(&path, without_api(&good).replace("[routes.shop]", mild)).unwrap();
+    let (code, said) = run(&proxy, "reload").await;
+    assert_eq!(code, Some(0), "{said}");
+    // Elsewhere is no way back.
+    fs::write(&path, good.replace("/shop", "/pohs")).unwrap();
+    let (code, said) = run(&proxy, "reload").await;
+    assert_eq!(code, Some(1), "{said}");
+    fs::write(&path, &good).unwrap();
+    let (code, said) = run(&proxy, "check proxy.toml --against-live").await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("of them as before the last change"), "{said}");
+    let (code, said) = run(&proxy, "reload").await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(proxy.get("/api/a").await.status, 200);
+    // The bad one is no way back from the good one.
+    fs::write(&path, without_api(&good)).unwrap();
+    let (code, said) = run(&proxy, "reload").await;
+    assert_eq!(code, Some(1), "{said}");
+    proxy.finish().await;
+}
+
+#[tokio::test]
 async fn a_harmless_edit_passes_the_gate_and_its_effect_is_told() {
     let app = Backend::start(|_| answer("ok")).await;
     let mut proxy = started(&app).await;

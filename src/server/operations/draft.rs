@@ -3,7 +3,10 @@
 use tokio::time::Instant;
 
 use super::{
-    super::{compile::compile, keeper::Texts},
+    super::{
+        compile::{compile, former},
+        keeper::Texts,
+    },
     Api,
 };
 use crate::{
@@ -47,7 +50,10 @@ impl Api {
     fn replayed(&self, new: &Snapshot, secrets: Secrets) -> Replayed {
         let shared = &self.shared;
         let snapshot = shared.snapshot();
-        let replayed = heads::replay(&snapshot, new, &shared.heads, Instant::now(), secrets);
+        let now = Instant::now();
+        let former = former(&shared.heads, &shared.registered, now);
+        let used = (&*snapshot, former.as_ref());
+        let replayed = heads::replay(used, new, &shared.heads, now, secrets);
         match &snapshot.config.config.gate {
             Some(gate) => replayed.judged(gate.routes_changed_max.get()),
             None => replayed,

@@ -182,6 +182,12 @@ impl Control {
         self.follow_admin(&new.config);
         self.follow_metrics(prepared.metrics);
         self.follow_log(&new.config);
+        let former = &self.shared.heads.former;
+        former.replaced(
+            (&old.config, &new.config),
+            prepared.replayed.as_ref(),
+            Instant::now(),
+        );
         let diff = self.board.followed(&old.config, &new.config);
         tracing::info!(
             generation = new.generation,

@@ -15,7 +15,7 @@ use crate::worker::OpenSockets;
 use crate::{
     config::{self, Config, Fault, Faults, Loaded, PastTime, Rules, Secrets, SharedPart},
     server::{
-        errand,
+        compile, errand,
         keeper::Texts,
         metrics_listener::{MetricsSocket, admin_socket},
     },
@@ -225,7 +225,10 @@ fn judge(
     let Some(written) = &last.config.config.gate else {
         return Ok(None);
     };
-    let replayed = heads::replay(last, new, heads, Instant::now(), Secrets::Needed);
+    let now = Instant::now();
+    let former = compile::former(heads, process.registered, now);
+    let used = (last, former.as_ref());
+    let replayed = heads::replay(used, new, heads, now, Secrets::Needed);
     let replayed = replayed.judged(written.routes_changed_max.get());
     match gate {
         GateUse::Applies if replayed.is_refused() => Err(ReloadError::Gate(Box::new(replayed))),

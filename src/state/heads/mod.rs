@@ -6,12 +6,14 @@
 //! ordinary path of a request: between two samples a worker tests one number.
 
 mod destination;
+mod former;
 mod head;
 mod private;
 mod replay;
 mod report;
 mod ring;
 
+pub use former::Former;
 pub use head::{HeadOrigin, RecentHead};
 pub use private::DigestKey;
 pub use replay::replay;

@@ -17,19 +17,20 @@ use crate::{
     state::Snapshot,
 };
 
-/// Leads the kept heads through both configurations, and reports what differs. Takes time in
+/// Leads the kept heads through both configurations, and reports what differs. Requests that go
+/// where the one before the old, `former`, would send them are counted as returned. Takes time in
 /// proportion to the heads: not for a worker.
 ///
 /// Who may not read secrets must not test guesses at them either: values that only the new
 /// configuration names are then not compared with those that clients have sent.
 pub fn replay(
-    old: &Snapshot,
+    (old, former): (&Snapshot, Option<&Snapshot>),
     new: &Snapshot,
     heads: &Heads,
     now: Instant,
     secrets: Secrets,
 ) -> Replayed {
-    let conditions = Conditions::of(old, new, secrets);
+    let conditions = Conditions::of((old, former), new, secrets);
     let named = conditions.named(heads);
     let mut tally = Tally::default();
     for head in heads.recent(now) {
@@ -50,6 +51,8 @@ pub fn replay(
         tally.requests += 1;
         tally.oldest = tally.oldest.max(now.duration_since(head.at).as_secs());
         if from != to {
+            let was_there = |former| destination::of(former, &head, &asked, chance).1 == to;
+            tally.returned += u64::from(former.is_some_and(was_there));
             tally.moved(from, to, &head);
         }
         if let (Some(was), Some(is)) = (was, is) {
@@ -85,9 +88,15 @@ enum Place {
 }
 
 impl<'a> Conditions<'a> {
-    fn of(old: &'a Snapshot, new: &'a Snapshot, secrets: Secrets) -> Self {
+    fn of(
+        (old, former): (&'a Snapshot, Option<&'a Snapshot>),
+        new: &'a Snapshot,
+        secrets: Secrets,
+    ) -> Self {
         let mut conditions = Self::default();
-        conditions.add_all(old, Secrets::Needed);
+        for used in former.into_iter().chain([old]) {
+            conditions.add_all(used, Secrets::Needed);
+        }
         conditions.add_all(new, secrets);
         conditions
     }
@@ -163,6 +172,7 @@ impl<'a> Conditions<'a> {
 #[derive(Default)]
 struct Tally {
     requests: u64,
+    returned: u64,
     oldest: u64,
     moves: HashMap<(RoutedTo, RoutedTo), (u64, Vec<String>)>,
     policies: BTreeMap<(&'static str, String), (u64, String)>,
@@ -214,6 +224,7 @@ impl Tally {
             moved,
             share: moved as f64 / self.requests.max(1) as f64,
             refused,
+            returned: self.returned,
             moves,
             policies: policies.take(MOVES_MAX).collect(),
             unclear: unclear

@@ -19,6 +19,10 @@ pub struct Replayed {
     pub share: f64,
     /// Those of them that are served now and would be refused.
     pub refused: u64,
+    /// Those of them that would go where the configuration before the one in use sent them. A gate
+    /// does not count them.
+    #[serde(default)]
+    pub returned: u64,
     /// The moves, the most frequent first.
     pub moves: Vec<HeadMove>,
     /// Rules that would apply otherwise to requests, whether they move or not.
@@ -140,9 +144,11 @@ impl Replayed {
     /// Has a gate judge it.
     #[must_use]
     pub fn judged(mut self, routes_changed_max: f64) -> Self {
+        let away = self.moved.saturating_sub(self.returned);
+        let share = away as f64 / self.requests.max(1) as f64;
         let verdict = if self.requests < REQUESTS_MIN {
             GateVerdict::TooFew
-        } else if self.share > routes_changed_max {
+        } else if share > routes_changed_max {
             GateVerdict::Refuses
         } else {
             GateVerdict::Passes
@@ -178,6 +184,13 @@ impl Replayed {
         // Writing to a text cannot fail.
         if self.refused > 0 {
             let _ = write!(line, ", {} of them refused", self.refused);
+        }
+        if self.returned > 0 {
+            let _ = write!(
+                line,
+                ", {} of them as before the last change",
+                self.returned
+            );
         }
         let _ = write!(line, " (sample of the last {over_seconds} s)");
         if let Some(gate) = &self.gate {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{RecentHead, private::DigestKey};
+use super::{Former, RecentHead, private::DigestKey};
 
 /// The heads of all workers.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Heads {
     /// Maximum number of heads of a worker.
     capacity: usize,
     rings: Mutex<Vec<Arc<HeadRing>>>,
+    /// The configuration that routed requests before the one in use.
+    pub former: Former,
 }
 
 /// The heads of one worker. It never waits for a reader: while one holds the ring, a head is left
@@ -37,6 +39,7 @@ impl Heads {
             key: DigestKey::default(),
             capacity: (HEADS_MAX / workers.max(1)).max(WORKER_HEADS_MIN),
             rings: Mutex::default(),
+            former: Former::default(),
         }
     }
 
