@@ -27,6 +27,7 @@ use super::{
     failing::Failing,
     file_watch::Told,
     keeper::Keeper,
+    log_losses::LogLosses,
     maintenance::{Maintenance, Switch},
     metrics::ControlGauges,
     metrics_listener::MetricsListener,
@@ -100,6 +101,7 @@ pub(crate) struct Control {
     /// Limits on requests at once that hold requests back.
     pub(super) strains: Strains,
     pub(super) cache_disks: CacheDisks,
+    pub(super) log_losses: LogLosses,
     /// Pools that ignore health.
     pub(super) panics: Panics,
     /// Pools and routes that fail.
@@ -164,6 +166,7 @@ impl Control {
             gauges: ControlGauges::new(&shared.metrics.control()),
             strains: Strains::default(),
             cache_disks: CacheDisks::default(),
+            log_losses: LogLosses::default(),
             panics: Panics::default(),
             failing: Failing::default(),
             admin: None,
@@ -307,9 +310,7 @@ impl Control {
             Asked::Upgrade => self.want_upgrade(upgrade::Wanted::default()),
         }
     }
-}
 
-impl Control {
     /// Starts to serve, with the state of the process before, if there was one.
     async fn start(&mut self, prepared: Prepared, state: Option<Sections>) {
         self.follow_traces(None, &prepared.snapshot);

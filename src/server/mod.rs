@@ -25,6 +25,7 @@ mod figures;
 mod file_watch;
 mod keeper;
 pub(crate) mod last_good;
+mod log_losses;
 mod maintenance;
 mod metrics;
 mod metrics_listener;

@@ -2,15 +2,23 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Display,
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
+use serde_json::json;
+
+use crate::telemetry::events::Events;
+
 /// Helpers of the proxy that fail now. Requests are served without them.
 #[derive(Debug, Default)]
-pub(crate) struct Outages(Mutex<BTreeMap<Cow<'static, str>, Outage>>);
+pub(crate) struct Outages {
+    all: Mutex<BTreeMap<Cow<'static, str>, Outage>>,
+    /// Those whose beginning is an event already.
+    told: Mutex<BTreeSet<Cow<'static, str>>>,
+}
 
 #[derive(Debug)]
 struct Outage {
@@ -26,7 +34,7 @@ impl Outages {
         went: &Result<T, impl Display>,
     ) {
         let what = what.into();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         match went {
             Ok(_) => {
                 all.remove(&what);
@@ -48,12 +56,32 @@ impl Outages {
 
     /// Returns a line for each, with its reason and since when.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let line = |(what, outage): (&Cow<'static, str>, &Outage)| {
             let (why, since) = (&outage.why, humantime::format_rfc3339_seconds(outage.since));
             format!("{what} since {since}: {why}")
         };
         all.iter().map(line).collect()
+    }
+
+    /// Publishes an event for each that has begun or ended since the last call.
+    pub(crate) fn tell(&self, events: &Events) {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|what| {
+            let lasts = all.contains_key(what);
+            if !lasts {
+                let over = json!({ "what": what, "to": "well" });
+                events.publish("outage", "proxy", over);
+            }
+            lasts
+        });
+        for (what, outage) in &*all {
+            if told.insert(what.clone()) {
+                let begun = json!({ "what": what, "to": "failing", "cause": outage.why });
+                events.publish("outage", "proxy", begun);
+            }
+        }
     }
 }
 
@@ -71,7 +99,15 @@ mod tests {
         assert!(first[0].ends_with("Z: refused"));
         outages.note::<()>("spans do not arrive", &Err("late"));
         assert_eq!(outages.lines()[0], first[0].replace("refused", "late"));
+        let events = Events::new();
+        let published = || events.last(9).len();
+        outages.tell(&events);
+        outages.tell(&events);
+        assert_eq!(published(), 1);
         outages.over("spans do not arrive");
         assert!(outages.lines().is_empty());
+        outages.tell(&events);
+        outages.tell(&events);
+        assert_eq!(published(), 2);
     }
 }

@@ -60,6 +60,8 @@ impl Control {
         self.gauges.caches(&snapshot.routes);
         self.cache_disks.tell(&snapshot.routes, &self.events);
         self.strains.tell(&snapshot.routes, &self.events, now);
+        self.log_losses.look(&self.shared, &self.board.outages, now);
+        self.board.outages.tell(&self.events);
         self.gauges.tick();
         self.gauges
             .retain_pools(|name| snapshot.pool(name).is_some());

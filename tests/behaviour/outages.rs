@@ -2,7 +2,12 @@
 
 use std::fs;
 
-use crate::harness::{Backend, Port, Settings, answer, command, eventually};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::harness::{Backend, Port, Proxy, Settings, answer, command, eventually};
 
 #[tokio::test]
 async fn status_names_what_fails_beside_the_traffic_until_it_works() {
@@ -83,4 +88,64 @@ async fn status_names_what_fails_beside_the_traffic_until_it_works() {
     })
     .await;
     proxy.finish().await;
+}
+
+#[tokio::test]
+async fn an_access_log_on_a_full_disk_is_told_until_it_can_be_written() {
+    let text = r#"
+        [listeners.web]
+        address = "$web"
+        [admin]
+        address = "$admin"
+        [access_log]
+        path = "full.log"
+        format = "json"
+        [routes.all]
+        respond = { status = 200, body = "fine" }
+    "#;
+    let settings = Settings::new(text);
+    let folder = settings.folder().to_owned();
+    std::os::unix::fs::symlink("/dev/full", folder.join("full.log")).unwrap();
+    let mut proxy = settings.start().await;
+    let wrong = || {
+        let (_, status) = command(&folder, &["status"]);
+        status.lines().any(|line| {
+            line.starts_with("! ")
+                && line.contains("lines of the access log are lost since 20")
+                && line.contains("full.log: No space left on device")
+        })
+    };
+    ask(&proxy).await;
+    eventually("it is told", async || wrong().then_some(())).await;
+    let ready = proxy.admin("GET", "/ready", "").await.unwrap();
+    assert_eq!(ready.status, 200, "traffic is served");
+    assert!(ready.text().contains("lines of the access log are lost"));
+    assert_eq!(turns(&proxy).await, ["failing"]);
+    proxy.reload(&text.replace("full.log", "access.log")).await;
+    eventually("it is over", async || (!wrong()).then_some(())).await;
+    eventually("its end is an event", async || {
+        (turns(&proxy).await == ["failing", "well"]).then_some(())
+    })
+    .await;
+    proxy.finish().await;
+}
+
+/// Sends a request that no invariant counts: its line may be lost.
+async fn ask(proxy: &Proxy) {
+    let mut stream = TcpStream::connect(proxy.address("web")).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("fine"), "{answer}");
+}
+
+/// The turns of outages among the events, oldest first.
+async fn turns(proxy: &Proxy) -> Vec<String> {
+    let json = "accept: application/json\r\n";
+    let events = proxy.admin("GET", "/events", json).await.unwrap();
+    let all: Vec<serde_json::Value> = serde_json::from_slice(&events.body).unwrap();
+    let outages = all.into_iter().filter(|it| it["kind"] == "outage");
+    let turns = outages.map(|it| it["what"]["to"].as_str().unwrap().to_owned());
+    turns.collect()
 }

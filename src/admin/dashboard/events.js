@@ -25,6 +25,7 @@ function summary(it) {
     breaker: () => [`${what.pool}: ${word(what.from)} → ${word(what.to)}`, what.cause],
     traffic: () => [`${[what.pool && `${t("pool")} ${what.pool}`, what.route && `${t("route")} ${what.route}`, what.endpoint].filter(Boolean).join(" ")}: ${word(what.to)}`,
       what.to === "well" ? "" : what.cause],
+    outage: () => [`${what.what}: ${word(what.to)}`, what.cause],
     certificate_expiry: () => [`${t(what.of)} ${what.name}: ${word(what.state)}`, what.certificate, what.expires && moment(what.expires), what.reason],
     rollout: () => [`${what.rollout}: ${word(what.from)} → ${word(what.to)}`, what.reason],
     admin: () => [[what.action, what.pool, what.endpoint, what.rollout].filter(Boolean).join(" "), `HTTP ${what.status}`],
@@ -34,7 +35,7 @@ function summary(it) {
 }
 
 const bad = (it) => (it.kind === "reload" && it.what.result === "failed") || (it.kind === "health" && ["unhealthy", "ejected", "ejected_by_operator"].includes(it.what.to))
-  || (it.kind === "traffic" && it.what.to !== "well") || (it.kind === "certificate_expiry" && it.what.state === "expired")
+  || (["traffic", "outage"].includes(it.kind) && it.what.to !== "well") || (it.kind === "certificate_expiry" && it.what.state === "expired")
   || (it.kind === "breaker" && it.what.to === "open") || (it.kind === "rollout" && String(it.what.to).startsWith("roll"));
 
 function row(it) {

@@ -152,6 +152,7 @@ health|health|健康
 admin|admin|管理
 rollout|rollout|灰度发布
 discovery|discovery|服务发现
+outage|outage|辅助功能故障
 started|started|启动
 certificates|Certificates|证书
 nextOrder|Next order (ACME)|下次申请（ACME）

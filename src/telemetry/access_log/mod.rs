@@ -14,5 +14,6 @@ pub use format::{FIELD_NAMES, Format, FormatError, Redaction};
 pub use record::{AttemptView, Line};
 pub use sample::Sample;
 pub use sink::{
-    AccessLog, AccessLogSettings, Rotation, SinkTarget, SyslogAddress, SyslogTarget, WorkerLog,
+    AccessLog, AccessLogSettings, LogStep, Rotation, SinkTarget, SyslogAddress, SyslogTarget,
+    WorkerLog,
 };

@@ -5,6 +5,7 @@
 //! queue, and from then on lines are dropped and counted: neither a worker nor the control runtime
 //! ever waits for it.
 
+mod faults;
 mod output;
 mod rotation;
 mod syslog;
@@ -24,8 +25,10 @@ use super::sample::Sample;
 use crate::telemetry::log::LogLimit;
 use crate::telemetry::metrics::SharedCounter;
 
+use faults::LogFaults;
 use output::{Lost, Output};
 
+pub use faults::LogStep;
 pub use output::SinkTarget;
 pub use rotation::Rotation;
 pub use syslog::{SyslogAddress, SyslogTarget};
@@ -51,6 +54,7 @@ pub struct AccessLog {
     queue: SyncSender<Message>,
     reopen: Arc<AtomicBool>,
     dropped: SharedCounter,
+    faults: Arc<LogFaults>,
 }
 
 /// The access log of one worker.
@@ -69,11 +73,13 @@ impl AccessLog {
     pub fn open(settings: AccessLogSettings, dropped: SharedCounter) -> io::Result<Self> {
         let (queue, messages) = sync_channel(QUEUE_BATCHES);
         let reopen = Arc::new(AtomicBool::new(false));
+        let faults = Arc::<LogFaults>::default();
         let writer = Writer {
             output: Output::open(&settings.target)?,
             target: settings.target.clone(),
             reopen: Arc::clone(&reopen),
             dropped: dropped.clone(),
+            faults: Arc::clone(&faults),
             state: OutputState::Whole,
             told: LogLimit::default(),
             rotation_told: LogLimit::default(),
@@ -86,12 +92,23 @@ impl AccessLog {
             queue,
             reopen,
             dropped,
+            faults,
         })
     }
 
     /// Returns the settings it was opened with, to see whether a new configuration changes them.
     pub fn settings(&self) -> &AccessLogSettings {
         &self.settings
+    }
+
+    /// Returns the reason why its last step of this kind failed, if it did.
+    pub fn fault(&self, step: LogStep) -> Option<String> {
+        self.faults.of(step)
+    }
+
+    /// Number of lines that were lost since it was opened.
+    pub fn lost(&self) -> u64 {
+        self.faults.lost()
     }
 
     /// Makes the log of one worker.
@@ -150,6 +167,7 @@ impl WorkerLog {
         };
         if self.log.queue.try_send(Message::Batch(batch)).is_err() {
             self.log.dropped.add(self.lines);
+            self.log.faults.lose(self.lines);
         }
         // The buffer is kept: it grows once and is never given away.
         self.buffer.clear();
@@ -180,6 +198,7 @@ struct Writer {
     target: SinkTarget,
     reopen: Arc<AtomicBool>,
     dropped: SharedCounter,
+    faults: Arc<LogFaults>,
     state: OutputState,
     /// Limits log messages: a disk that is nearly full fails and recovers with every batch.
     told: LogLimit<OutputState>,
@@ -215,6 +234,7 @@ impl Writer {
         match self.output.write(&batch.bytes, batch.lines, torn) {
             Ok(()) if torn => {
                 self.state = OutputState::Whole;
+                self.faults.note(LogStep::Write, Ok(()));
                 if self.told.due(self.state, Instant::now()).is_some() {
                     tracing::info!("the access log can be written again");
                 }
@@ -222,6 +242,8 @@ impl Writer {
             Ok(()) => {}
             Err(Lost { error, lines }) => {
                 self.dropped.add(lines);
+                self.faults.lose(lines);
+                self.faults.note(LogStep::Write, Err(error.to_string()));
                 self.state = OutputState::Torn;
                 if !torn && self.told.due(self.state, Instant::now()).is_some() {
                     let to = &self.target;
@@ -230,9 +252,13 @@ impl Writer {
             }
         }
         match self.output.rotate() {
-            Ok(true) => self.state = OutputState::Whole,
+            Ok(true) => {
+                self.state = OutputState::Whole;
+                self.faults.note(LogStep::Rotate, Ok(()));
+            }
             Ok(false) => {}
             Err(error) => {
+                self.faults.note(LogStep::Rotate, Err(error.to_string()));
                 if self.rotation_told.due((), Instant::now()).is_some() {
                     let to = &self.target;
                     tracing::warn!(%error, %to, "the access log cannot be rotated, its file grows on");
@@ -246,8 +272,12 @@ impl Writer {
             Ok(output) => {
                 self.output = output;
                 self.state = OutputState::Whole;
+                for step in [LogStep::Write, LogStep::Reopen] {
+                    self.faults.note(step, Ok(()));
+                }
             }
             Err(error) => {
+                self.faults.note(LogStep::Reopen, Err(error.to_string()));
                 tracing::warn!(%error, "the access log cannot be reopened, the old file stays");
             }
         }
