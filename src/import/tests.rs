@@ -18,6 +18,14 @@ pub(super) fn imported(dialect: Dialect, path: &Path, text: &str) -> String {
     imported.text
 }
 
+/// Writes a certificate and its key, `shop.pem` with both and `shop.key`.
+pub(super) fn write_certificate(folder: &Path) {
+    let made = rcgen::generate_simple_self_signed(["shop.example".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_pem();
+    fs::write(folder.join("shop.pem"), made.cert.pem() + &key).unwrap();
+    fs::write(folder.join("shop.key"), key).unwrap();
+}
+
 /// Asserts that each of these lines is there, in this order.
 pub(super) fn has(text: &str, lines: &[&str]) {
     let mut rest = text;

@@ -168,6 +168,9 @@ pub(super) const GO_UNITS: [(&str, u64); 6] = [
     ("µs", 1),
 ];
 
+/// Protocols of a listener that speaks HTTP/3 beside the others.
+pub(super) const WITH_HTTP3: &str = "[\"http/1.1\", \"h2\", \"h3\"]";
+
 #[cfg(test)]
 mod tests {
     use super::*;

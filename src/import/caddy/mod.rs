@@ -47,6 +47,7 @@ pub(super) fn import(path: &Path) -> Result<Imported, ImportError> {
         proxy: Table::new("proxy"),
         log: Table::new("access_log"),
         orders: Orders::default(),
+        protocols: Vec::new(),
     };
     translator.sites(&lines);
     translator.rest(&lines);
@@ -63,6 +64,8 @@ struct Translator {
     proxy: Table,
     log: Table,
     orders: Orders,
+    /// Protocols by the global options: for all servers, or for that of one address.
+    protocols: Vec<(Option<String>, Line)>,
 }
 
 impl Translator {

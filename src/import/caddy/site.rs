@@ -11,7 +11,7 @@ use super::{
 };
 use crate::import::{
     document::{Source, Table, name_of, quoted, quoted_list},
-    text::variable,
+    text::{WITH_HTTP3, variable},
 };
 
 /// An address of a site.
@@ -101,6 +101,7 @@ impl Translator {
             own.push(names);
             redirects.push(redirect);
         }
+        self.unused_protocols();
         for (at, (addresses, source, block)) in all.iter().enumerate() {
             let mut hosts: Vec<&str> = addresses
                 .iter()
@@ -135,7 +136,15 @@ impl Translator {
         for line in block {
             match line.name() {
                 _ if self.order_option(line) => {}
-                "servers" => line.block.iter().for_each(|it| self.server_option(it)),
+                "servers" => {
+                    let of = line.args().first().map(|it| (*it).to_owned());
+                    for option in &line.block {
+                        match option.name() {
+                            "protocols" => self.protocols.push((of.clone(), option.clone())),
+                            _ => self.server_option(option),
+                        }
+                    }
+                }
                 "admin" | "debug" | "order" | "storage" | "grace_period" | "log"
                 | "skip_install_trust" => {
                     self.head.needless(
@@ -171,9 +180,9 @@ impl Translator {
                 &line.source,
                 "the client is the one that X-Forwarded-For or Forwarded names, and no other field: let the proxy in front write it",
             ),
-            "protocols" | "metrics" | "strict_sni_host" | "log_credentials" => self
+            "metrics" | "strict_sni_host" | "log_credentials" => self
                 .head
-                .needless(&line.source, "protocols of a listener are HTTP/1.1 and HTTP/2"),
+                .needless(&line.source, "[metrics], tls and access_log.redact have their own rules"),
             "timeouts" => self.head.untranslated(
                 &line.source,
                 "timeouts = { head = \"5s\", idle = \"75s\", body_idle = \"30s\" } of [listeners.NAME]",
@@ -268,8 +277,51 @@ impl Translator {
         let name = self.made.name("listeners", &wanted);
         let mut table = Table::new(format!("listeners.{name}"));
         table.set(source, "address", value);
+        if is_tls && !address.contains("unix") {
+            self.protocols_of(&mut table, address);
+        }
         self.made.listeners.push(table);
         name
+    }
+
+    /// Writes the protocols of a listener with TLS: Caddy speaks HTTP/3 unless it is told not to.
+    fn protocols_of(&self, table: &mut Table, address: &str) {
+        let port = address.rsplit(':').next();
+        let is_of = |of: &Option<String>| match of {
+            Some(of) => of.rsplit(':').next() == port,
+            None => true,
+        };
+        let mut written = self.protocols.iter().filter(|(of, _)| is_of(of));
+        // What names the address counts more.
+        let line = written.clone().find(|(of, _)| of.is_some());
+        let Some((_, line)) = line.or_else(|| written.next()) else {
+            table.note("Caddy speaks HTTP/3, too, unless it is told not to");
+            return table.set_plain("protocols", WITH_HTTP3);
+        };
+        let ours = line.args().into_iter().filter_map(|it| match it {
+            "h1" => Some("http/1.1"),
+            "h2" => Some("h2"),
+            "h3" => Some("h3"),
+            _ => None,
+        });
+        match &ours.collect::<Vec<_>>()[..] {
+            [] | ["h3"] => table.untranslated(
+                &line.source,
+                format!("a listener with TLS speaks HTTP/1.1 or HTTP/2, and HTTP/3 beside them: protocols = {WITH_HTTP3}"),
+            ),
+            ours => table.set(&line.source, "protocols", quoted_list(ours.iter().copied())),
+        }
+    }
+
+    /// Tells the options of protocols that no listener with TLS has.
+    fn unused_protocols(&mut self) {
+        for (_, line) in &self.protocols {
+            let mut listeners = self.made.listeners.iter();
+            if !listeners.any(|it| it.names(&line.source.place)) {
+                let why = "no listener with TLS has this address; others speak HTTP/1.1 and HTTP/2";
+                self.head.needless(&line.source, why);
+            }
+        }
     }
 }
 

@@ -53,6 +53,11 @@ impl Translator<'_> {
         } else if let Some(version) = self.minimum_version().filter(|_| words.contains(&"ssl")) {
             table.set_plain("tls.minimum_version", version);
         }
+        if let Some(protocols) = value("alpn").filter(|_| words.contains(&"ssl"))
+            && !protocols.split(',').any(|it| it == "h2")
+        {
+            table.set(&line.source, "protocols", "[\"http/1.1\"]");
+        }
         if words.contains(&"accept-proxy") {
             table.untranslated(
                 &line.source,

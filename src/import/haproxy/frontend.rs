@@ -8,7 +8,10 @@ use super::{
     rule::{refusal, split},
     words::{Secure, change, is_known},
 };
-use crate::import::document::{Source, Table, name_of, quoted, quoted_list};
+use crate::import::{
+    document::{Source, Table, name_of, quoted, quoted_list},
+    text::WITH_HTTP3,
+};
 
 /// Common parts of the routes of a frontend.
 pub(super) struct Front {
@@ -124,24 +127,9 @@ impl<'a> Translator<'a> {
             let words = line.words();
             for address in words.get(1).map_or("", |it| *it).split(',') {
                 if address.starts_with("quic") {
-                    self.head.untranslated(
-                        &line.source,
-                        "protocols = [\"http/1.1\", \"h2\", \"h3\"] of the listener with TLS; until then clients use HTTP/2",
-                    );
                     continue;
                 }
-                let address = match address.rsplit_once(':') {
-                    Some(("" | "*" | "ipv4@" | "ipv4@*" | "0.0.0.0", port)) => {
-                        format!("0.0.0.0:{port}")
-                    }
-                    Some(("::" | "[::]" | "ipv6@" | "ipv6@*", port)) => format!("[::]:{port}"),
-                    _ if address.starts_with('/') => format!("unix:{address}"),
-                    _ => match address.split_once('@') {
-                        Some(("unix", path)) => format!("unix:{path}"),
-                        Some(("ipv4" | "ipv6", address)) => address.to_owned(),
-                        _ => address.to_owned(),
-                    },
-                };
+                let address = bound(address);
                 let is_tls = words.contains(&"ssl");
                 let port = address.rsplit(':').next().unwrap_or_default();
                 let scheme = if is_tls { "https" } else { "http" };
@@ -173,7 +161,40 @@ impl<'a> Translator<'a> {
                 names.push(name);
             }
         }
+        self.quic(section, &names);
         names
+    }
+
+    /// Turns HTTP/3 on where a frontend speaks TLS at the same address.
+    fn quic(&mut self, section: &Section, names: &[String]) {
+        for line in section.lines.iter().filter(|it| it.words[0] == "bind") {
+            for written in line.words().get(1).map_or("", |it| *it).split(',') {
+                let address = match written.split_once('@') {
+                    Some(("quic4", address)) => bound(&format!("ipv4@{address}")),
+                    Some(("quic6", address)) => bound(&format!("ipv6@{address}")),
+                    _ => continue,
+                };
+                let address = quoted(&address);
+                let is_own = |table: &Table| {
+                    let name = table.name.trim_start_matches("listeners.");
+                    names.iter().any(|it| it == name) && table.is("address", &address)
+                };
+                let mut tables = self.made.listeners.iter_mut();
+                match tables.find(|it| is_own(it) && it.has_below("tls")) {
+                    Some(table) => {
+                        // A word `alpn` of the bind over TCP says nothing about QUIC.
+                        table.remove("protocols");
+                        table.set(&line.source, "protocols", WITH_HTTP3);
+                    }
+                    None => self.head.untranslated(
+                        &line.source,
+                        format!(
+                            "HTTP/3 is spoken at address and port of a listener with TLS, and no bind of this frontend makes one at {address}: protocols = {WITH_HTTP3} of such a listener; until then clients use HTTP/2"
+                        ),
+                    ),
+                }
+            }
+        }
     }
 
     /// Writes the steps that all routes of a frontend have on the way.
@@ -323,5 +344,21 @@ impl<'a> Translator<'a> {
             }
         }
         self.made.leave(table);
+    }
+}
+
+/// Returns the address to bind.
+fn bound(written: &str) -> String {
+    match written.rsplit_once(':') {
+        Some(("" | "*" | "ipv4@" | "ipv4@*" | "0.0.0.0", port)) => format!("0.0.0.0:{port}"),
+        Some(("::" | "[::]" | "ipv6@" | "ipv6@*" | "ipv6@::" | "ipv6@[::]", port)) => {
+            format!("[::]:{port}")
+        }
+        _ if written.starts_with('/') => format!("unix:{written}"),
+        _ => match written.split_once('@') {
+            Some(("unix", path)) => format!("unix:{path}"),
+            Some(("ipv4" | "ipv6", address)) => address.to_owned(),
+            _ => written.to_owned(),
+        },
     }
 }

@@ -91,14 +91,15 @@ pub(super) fn advice(name: &str) -> Advice {
         "resolver" | "resolver_timeout" => {
             Needless("names are looked up again by their time to live, with the system's servers")
         }
-        "http2"
-        | "http2_push_preload"
-        | "http2_max_concurrent_streams"
-        | "http3"
-        | "quic_retry"
-        | "quic_gso" => Needless(
-            "HTTP/2 is on; limits.streams bounds it; \"h3\" in protocols of the listener turns HTTP/3 on",
+        "http2" | "http2_push_preload" | "http2_max_concurrent_streams" => {
+            Needless("HTTP/2 is on; limits.streams bounds it")
+        }
+        "http3" => Needless(
+            "no listen of this server says quic; \"h3\" in protocols of the listener turns HTTP/3 on",
         ),
+        name if name.starts_with("quic_") || name.starts_with("http3_") => {
+            Needless("there is nothing to tune; limits.streams bounds HTTP/3, too")
+        }
         "ssl_ciphers"
         | "ssl_prefer_server_ciphers"
         | "ssl_dhparam"

@@ -141,6 +141,9 @@ impl<'a> Translator<'a> {
                 continue;
             }
             let part = key_part(&name);
+            if name == "alt-svc" && self.alt_svc(table, line) {
+                continue;
+            }
             // A field that only passes once replaces that of the service.
             let key = if is_hidden(&name) {
                 format!("headers_response.set.{part}")

@@ -6,6 +6,7 @@ use super::{
     Translator,
     level::Level,
     named,
+    quic::is_quic,
     syntax::Directive,
     value::{bytes, duration, name_of, size},
 };
@@ -43,15 +44,17 @@ impl Listen {
             }];
         }
         let tls = level.own("ssl").iter().any(|it| it.is_on());
+        // HTTP/3 goes with the listener of the same address; one that speaks it alone is one, too.
+        let alone = written.iter().all(|it| is_quic(it));
         written
             .into_iter()
-            .filter(|it| !it.args.iter().any(|arg| arg == "quic"))
+            .filter(|it| alone || !is_quic(it))
             .map(|it| {
                 let has = |word: &str| it.args.iter().any(|arg| arg == word);
                 Self {
                     address: address(it.first()),
                     is_default: has("default_server") || has("default"),
-                    is_tls: tls || has("ssl"),
+                    is_tls: tls || alone || has("ssl"),
                     has_proxy_protocol: has("proxy_protocol"),
                     source: it.source.clone(),
                 }
@@ -61,7 +64,7 @@ impl Listen {
 }
 
 /// Returns the address to bind.
-fn address(written: &str) -> String {
+pub(super) fn address(written: &str) -> String {
     if let Some(path) = written.strip_prefix("unix:") {
         return format!("unix:{path}");
     }

@@ -22,6 +22,7 @@ mod log;
 mod name;
 mod order;
 mod pool;
+mod quic;
 mod route;
 mod server;
 mod syntax;
@@ -84,6 +85,7 @@ struct Translator<'a> {
     order: Order,
     /// Number of the last expression among these.
     regexes_at: usize,
+    quic_ports: quic::QuicPorts,
 }
 
 impl<'a> Translator<'a> {
@@ -104,6 +106,7 @@ impl<'a> Translator<'a> {
             gates: Vec::new(),
             order: Order::default(),
             regexes_at: 0,
+            quic_ports: quic::QuicPorts::default(),
         };
         for directive in blocks(tree) {
             match &*directive.name {
@@ -156,7 +159,7 @@ impl<'a> Translator<'a> {
         let pools = self.pools.into_iter().map(|pool| pool.table);
         let made = self.made.listeners.into_iter().chain(self.made.routes);
         let mut document = Document::of(head, single.chain(made).chain(pools));
-        document.share("listeners", &["address", "tls"]);
+        document.share("listeners", &["address", "tls", "protocols"]);
         document.share_of_routes();
         document.share("pools", &["endpoints", "picker"]);
         document

@@ -108,6 +108,11 @@ impl<'a> Translator<'a> {
             }
             own.push(names);
         }
+        for written in &all {
+            let inner = Level::within(written.block.inner(), level);
+            let rest = self.quic(&inner, &both, &listeners);
+            self.made.leave(rest);
+        }
         for (at, written) in all.iter().enumerate() {
             let inner = Level::within(written.block.inner(), level);
             let server = self.server(&all, at, &own[at], &listeners, &both);

@@ -2,13 +2,17 @@
 
 use super::{
     Translator,
+    http3::http3,
     middleware::UNKNOWN,
     reading::{Reading, block},
     router::Router,
     tree::Node,
     value::{claim, set_duration},
 };
-use crate::import::document::{Source, Table, name_of, quoted, quoted_list};
+use crate::import::{
+    document::{Source, Table, name_of, quoted, quoted_list},
+    text::WITH_HTTP3,
+};
 
 /// An entry point.
 pub(super) struct EntryPoint<'n> {
@@ -18,7 +22,7 @@ pub(super) struct EntryPoint<'n> {
     /// Name of the listener.
     pub(super) listener: String,
     /// Address of the listener.
-    address: String,
+    pub(super) address: String,
     pub(super) is_tls: bool,
     /// It is meant by routers that name none.
     is_default: bool,
@@ -156,6 +160,9 @@ impl<'n> Translator<'n> {
                         "The address of the entry point {} stands in the static configuration, which is in none of these files: write yours.",
                         point.name
                     ));
+                    if point.is_tls {
+                        table.note(format!("If it has http3 there: protocols = {WITH_HTTP3}"));
+                    }
                     table.set_plain("address", quoted(&point.address));
                 }
             }
@@ -222,11 +229,7 @@ impl<'n> Translator<'n> {
         if let Some(transport) = reading.inner("transport") {
             self.transport_of(table, transport);
         }
-        reading.instead(
-            table,
-            "http3",
-            "protocols = [\"http/1.1\", \"h2\", \"h3\"] of the listener",
-        );
+        http3(table, point, &mut reading);
         reading.needless(table, &["asDefault"], "see listeners of the routes");
         reading.needless(table, &["reusePort"], "each worker has a socket of its own");
         reading.needless(table, &["udp"], "UDP is not forwarded here");

@@ -4,6 +4,7 @@
 //! service a pool, an entry point a listener. Source: Traefik's reference of versions 2 and 3.
 
 mod entry_point;
+mod http3;
 mod matcher;
 mod middleware;
 mod reading;

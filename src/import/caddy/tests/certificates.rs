@@ -1,6 +1,10 @@
 //! Certificates that Caddy gets by itself, and variables of the environment.
 
 use super::{has, imported};
+use crate::import::{
+    Dialect,
+    tests::{self, write_certificate},
+};
 
 #[test]
 fn a_site_orders_its_certificate_where_caddy_does() {
@@ -67,4 +71,37 @@ fn a_log_that_is_thrown_away_logs_nothing() {
     let text = imported("http://a {\n\tlog {\n\t\toutput discard\n\t}\n\treverse_proxy :1\n}\n");
     has(&text, &["access_log = false"]);
     assert!(!text.contains("[access_log]"), "{text}");
+}
+
+#[test]
+fn http3_is_on_as_in_caddy_unless_an_option_says_otherwise() {
+    let imported = |options: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        write_certificate(folder.path());
+        let site = "shop.example {\n\ttls shop.pem shop.key\n\treverse_proxy localhost:9000\n}\n";
+        let path = folder.path().join("Caddyfile");
+        tests::imported(Dialect::Caddy, &path, &format!("{options}{site}"))
+    };
+    let with = "protocols = [\"http/1.1\", \"h2\", \"h3\"]";
+    has(
+        &imported(""),
+        &["[listeners.https]", "Caddy speaks HTTP/3", with],
+    );
+    let servers = |of: &str, protocols: &str| {
+        format!("{{\n\tservers {of} {{\n\t\tprotocols {protocols}\n\t}}\n}}\n")
+    };
+    let text = imported(&servers("", "h1 h2"));
+    has(
+        &text,
+        &["protocols h1 h2", "protocols = [\"http/1.1\", \"h2\"]"],
+    );
+    let text = imported(&servers(":443", "h1 h2 h3"));
+    has(&text, &["protocols h1 h2 h3", with]);
+    let text = imported(&servers(":8443", "h1"));
+    has(
+        &text,
+        &["protocols h1 (nothing to do", "Caddy speaks HTTP/3", with],
+    );
+    let text = imported(&servers("", "h3"));
+    has(&text, &["NOT TRANSLATED", "protocols h3"]);
 }

@@ -6,7 +6,7 @@ use std::fs;
 
 use crate::import::{
     Dialect,
-    tests::{self, has},
+    tests::{self, has, write_certificate},
 };
 
 /// Imports a configuration; the result must be good.
@@ -310,6 +310,34 @@ fn revocation_lists_go_with_the_authorities_of_clients() {
             "tls.client_ca = \"c.pem\"",
             "tls.client_auth = \"required\"",
             "tls.client_crl = \"c.crl\"",
+        ],
+    );
+}
+
+#[test]
+fn a_bind_of_quic_is_h3_of_the_listener_at_its_address() {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificate(folder.path());
+    let pem = folder.path().join("shop.pem");
+    let pem = pem.display();
+    let path = folder.path().join("haproxy.cfg");
+    let text = format!(
+        "frontend web\n bind :443 ssl crt {pem} alpn http/1.1\n bind quic4@:443 ssl crt {pem} alpn h3\n \
+         bind quic4@:8443 ssl crt {pem}\n default_backend app\n\
+         frontend other\n bind :444 ssl crt {pem} alpn http/1.1\n default_backend app\n\
+         backend app\n server a 10.0.0.1:80\n"
+    );
+    let text = tests::imported(Dialect::Haproxy, &path, &text);
+    has(
+        &text,
+        &[
+            "NOT TRANSLATED haproxy.cfg:4: bind quic4@:8443",
+            "at \"0.0.0.0:8443\"",
+            "[listeners.https]",
+            "haproxy.cfg:3: bind quic4@:443",
+            "protocols = [\"http/1.1\", \"h2\", \"h3\"]",
+            "[listeners.https_444]",
+            "protocols = [\"http/1.1\"]",
         ],
     );
 }

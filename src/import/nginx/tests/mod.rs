@@ -2,6 +2,7 @@
 
 mod answers;
 mod closed;
+mod quic;
 
 use std::fs;
 

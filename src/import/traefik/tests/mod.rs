@@ -1,6 +1,7 @@
 //! Usual parts of configurations of Traefik, one by one.
 
 mod all;
+mod http3;
 mod middleware;
 
 use std::fs;
