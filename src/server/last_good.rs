@@ -12,6 +12,7 @@ use std::{
 
 use toml::de::{DeTable, DeValue};
 
+use super::faults::log;
 use crate::{
     config::{
         self, IncludedFile, Loaded, Rules, SharedPart,
@@ -98,9 +99,7 @@ pub(super) fn load(path: &Path, rules: &Rules<'_>) -> Option<Loaded> {
         Ok(loaded) => Some(loaded),
         Err(faults) => {
             tracing::error!(file = %kept.display(), "the last good configuration has errors");
-            for line in faults.lines() {
-                tracing::error!("{line}");
-            }
+            log(&faults);
             None
         }
     }

@@ -21,6 +21,7 @@ mod drain;
 mod errand;
 mod expiry;
 mod failing;
+mod faults;
 mod figures;
 mod file_watch;
 mod keeper;

@@ -17,7 +17,7 @@ use super::{
     Process,
     board::Board,
     control::{self, Control},
-    decisions, descriptors, errand, last_good, maintenance,
+    decisions, descriptors, errand, faults, last_good, maintenance,
     notify::Notify,
     reload::{Beside, Prepared, ReloadError},
     rollouts,
@@ -297,9 +297,7 @@ fn load(
         file = %path.display(),
         "the configuration has errors; starting with the last good one"
     );
-    for line in faults.lines() {
-        tracing::error!("{line}");
-    }
+    faults::log(&faults);
     let reason = format!(
         "started with the last good configuration: {} has {}",
         path.display(),

@@ -98,6 +98,8 @@ async fn a_broken_file_changes_nothing_and_is_told_everywhere() {
     for broken in [
         "this is not toml",
         &respond("two").replace("respond", "respnd"),
+        &(respond("two").replace("respond", "respnd")
+            + "[proxy]\ntrusted_proxies = [\"0.0.0.0/0\"]\n"),
         &pool("\"$nowhere\"").replace("pool = \"app\"", "pool = \"ap\""),
         &respond("two").replace("address = \"$web\"", "address = \"192.0.2.1:80\""),
     ] {
@@ -122,6 +124,10 @@ async fn a_broken_file_changes_nothing_and_is_told_everywhere() {
     // File and line, and the word that is wrong.
     proxy.log_says("proxy.toml:").await;
     proxy.log_says("respnd").await;
+    // What refuses nothing is no error.
+    let log = proxy.log();
+    let warning = log.lines().find(|it| it.contains("trusts every peer"));
+    assert!(warning.is_some_and(|it| it.contains("WARN")), "{log}");
     proxy.finish().await;
 }
 

@@ -129,8 +129,9 @@ function wrong(it) {
     if (away) all.push(["warn", t("awayIn", one.name, away)]);
     if (["rolling_back", "rolled_back"].includes(one.state)) all.push(["warn", t("rolledBackIn", one.name, one.reason)]);
   }
-  // Of a fault in a file the message and the place; the rest is among the events.
-  const short = (reason) => reason.split("\n").filter((line, at) => at === 0 || line.includes("-->")).join(" ");
+  // Of each fault in a file the message and the place; the rest is among the events.
+  const says = (line, at) => at === 0 || line.startsWith("error: ") || line.includes("-->");
+  const short = (reason) => reason.split("\n").filter(says).join(" ");
   const failing = it.ready.failing || [];
   const tone = (reason) => (it.ready.ready && !failing.includes(reason) ? "warn" : "bad");
   const reasons = (it.ready.reasons || []).map((reason) => [tone(reason), short(reason)]);

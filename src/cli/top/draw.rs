@@ -122,9 +122,13 @@ fn figures(screen: &Screen, overview: &Overview) -> Vec<Line<'static>> {
     lines
 }
 
-/// The first line of a message; control characters of peers must not reach the terminal.
+/// The first line of a message, and of each fault of a file; control characters of peers must not
+/// reach the terminal.
 fn one_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
+    let lines = text.lines().enumerate();
+    let lines = lines.filter(|(at, line)| *at == 0 || line.starts_with("error: "));
+    let lines: Vec<&str> = lines.map(|(_, line)| line).collect();
+    let line = lines.join("; ");
     line.chars().filter(|it| !it.is_control()).collect()
 }
 
@@ -219,6 +223,14 @@ mod tests {
         assert_eq!(fitting(columns, 200).len(), columns.len());
         assert_eq!(fitting(columns, 46), [0, 1, 2]);
         assert_eq!(fitting(columns, 1).len(), 1);
+    }
+
+    #[test]
+    fn each_error_of_a_refused_reload_is_told_in_one_line() {
+        let text = "the last reload was refused: error: a\n --> p.toml:1:2\n\u{1b}[2J\n\nerror: b\n --> p.toml:3:4";
+        let told = "the last reload was refused: error: a; error: b";
+        assert_eq!(one_line(text), told);
+        assert_eq!(one_line("a\u{1b}[2Jb\nc"), "a[2Jb");
     }
 
     #[test]

@@ -247,10 +247,17 @@ impl Faults {
 
     /// Gives each fault in one line, as a log has it: place, message, hint.
     pub fn lines(&self) -> Vec<String> {
-        let list = self.list.iter().take(RENDERED_MAX);
-        let mut lines: Vec<String> = list.map(|fault| self.line(fault)).collect();
-        if let Some(more) = self.list.len().checked_sub(RENDERED_MAX + 1) {
-            lines.push(format!("... and {} more", more + 1));
+        self.lines_of(&[Severity::Error, Severity::Warning])
+    }
+
+    /// Gives each fault of these severities in one line, as a log has it.
+    pub fn lines_of(&self, severities: &[Severity]) -> Vec<String> {
+        let list = self.list.iter();
+        let mut list = list.filter(|fault| severities.contains(&fault.severity));
+        let shown = list.by_ref().take(RENDERED_MAX);
+        let mut lines: Vec<String> = shown.map(|fault| self.line(fault)).collect();
+        if let more @ 1.. = list.count() {
+            lines.push(format!("... and {more} more"));
         }
         lines
     }

@@ -6,6 +6,23 @@ pub(crate) fn nearest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let folded = written.to_ascii_lowercase().replace('-', "_");
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    // A version of HTTP looks like another one, and is none.
+    let version = folded.strip_prefix("http").map(|version| {
+        let version = version.trim_start_matches(['/', '_']);
+        format!("h{}", version.trim_end_matches(".0"))
+    });
+    let version = if folded == "quic" {
+        Some("h3".to_owned())
+    } else {
+        version
+    };
+    if let Some(same) = candidates
+        .iter()
+        .find(|name| version.as_deref() == Some(**name))
+    {
+        return Some(*same);
+    }
     candidates
         .into_iter()
         .map(|name| {
@@ -71,6 +88,16 @@ mod tests {
         assert_eq!(nearest("intervall", names), Some("interval"));
         assert_eq!(nearest("time-out", ["timeout"]), Some("timeout"));
         assert_eq!(nearest("zebra", names), None);
+        let protocols = ["http/1.1", "h2", "h3"];
+        for (written, meant) in [
+            ("http/3", "h3"),
+            ("HTTP/2.0", "h2"),
+            ("http3", "h3"),
+            ("quic", "h3"),
+            ("http/1.0", "http/1.1"),
+        ] {
+            assert_eq!(nearest(written, protocols), Some(meant));
+        }
     }
 
     #[test]

@@ -210,7 +210,7 @@ fn line(subject: &Subject, recent: &Recent) -> String {
     let (share, why) = (share_of(recent.share), &recent.why);
     match subject {
         Subject::Pool(_) => format!(
-            "{subject}: {share} of its attempts fail{since}, most with {why}; `sluicegate status` shows its endpoints"
+            "{subject}: {share} of its attempts fail{since}, most with {why}; `sluicegate why REQUEST-ID` tells of one; endpoints that fail alike stay in use"
         ),
         Subject::Route(_) => format!(
             "{subject}: {share} of its requests fail{since}, most with {why}; `sluicegate why REQUEST-ID` tells of one"

@@ -17,7 +17,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{admin::tokens, control::Control, descriptors, discovery::ask_first};
+use super::{admin::tokens, control::Control, descriptors, discovery::ask_first, faults::log};
 use crate::{
     admin::model::{ReloadRefusal, ReloadReport, ReloadResult},
     config::Config,
@@ -213,8 +213,12 @@ impl Control {
     fn refused(&self, error: &ReloadError) -> ReloadReport {
         let generation = self.shared.generation();
         tracing::error!(generation, "reload refused: configuration unchanged");
-        for line in error.lines() {
-            tracing::error!("{line}");
+        match error {
+            ReloadError::Configuration(faults) => log(faults),
+            error => error
+                .lines()
+                .iter()
+                .for_each(|line| tracing::error!("{line}")),
         }
         let mut report = report(ReloadResult::Failed, generation);
         if let ReloadError::Configuration(faults) = error {

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     control::{Control, Request},
+    faults::log,
     last_good,
     outages::Outages,
     service::Services,
@@ -194,9 +195,7 @@ pub(super) fn first(
         store = %store.name(),
         "the shared configuration cannot be used; starting with the last good one"
     );
-    for line in faults.lines() {
-        tracing::error!("{line}");
-    }
+    log(&faults);
     let reason = format!("started with the last good shared configuration: {why}");
     Ok((loaded, Some(reason)))
 }

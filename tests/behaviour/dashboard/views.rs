@@ -114,7 +114,7 @@ async fn the_page_explains_a_request_and_shows_connections_and_events() {
     browser
         .until("document.querySelector('.events').innerText.includes('eject app')")
         .await;
-    proxy.replace("[listeners.web]\naddress = 1\n");
+    proxy.replace("[listeners.web]\naddress = 1\n[routes.all]\npol = \"app\"\n");
     proxy.reload_fails().await;
     browser
         .until("document.querySelector('.event.bad').innerText.includes('failed')")
@@ -122,6 +122,12 @@ async fn the_page_explains_a_request_and_shows_connections_and_events() {
     browser
         .until(
             "document.querySelector('#alerts').innerText.includes('the last reload was refused')",
+        )
+        .await;
+    // Each of its errors is told, not the first alone.
+    browser
+        .until(
+            "['needs one of', 'unknown key', 'proxy.toml:4'].every((it) => document.querySelector('#alerts').innerText.includes(it))",
         )
         .await;
     browser
