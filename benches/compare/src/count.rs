@@ -164,6 +164,7 @@ pub(crate) fn on_one_connection(scenario: &Scenario) -> Option<Scenario> {
     let version = match load.version {
         Version::Http1 => Version::Http1,
         Version::Http2 { .. } => Version::Http2 { streams: 1 },
+        Version::Http3 { .. } => Version::Http3 { streams: 1 },
     };
     let load = Load {
         connections: 1,

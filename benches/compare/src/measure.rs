@@ -22,6 +22,7 @@ pub(crate) struct Bench {
     identity: Identity,
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
+    http3: Arc<ClientConfig>,
     endpoint_port: u16,
     /// Where the proxy with one worker runs; the load has the other one.
     processors: Option<(usize, usize)>,
@@ -73,6 +74,7 @@ impl Bench {
             },
             http1: config("http/1.1")?,
             http2: config("h2")?,
+            http3: config("h3")?,
             endpoint_port,
             processors,
             length,
@@ -102,11 +104,11 @@ impl Bench {
 
     /// Where a scenario's load goes.
     pub(crate) fn target(&self, scenario: &Scenario, running: &Running) -> Target {
-        let http2 = scenario
-            .work
-            .load()
-            .is_some_and(|load| load.version != Version::Http1);
-        let config = if http2 { &self.http2 } else { &self.http1 };
+        let config = match scenario.work.load().map(|load| load.version) {
+            None | Some(Version::Http1) => &self.http1,
+            Some(Version::Http2 { .. }) => &self.http2,
+            Some(Version::Http3 { .. }) => &self.http3,
+        };
         Target {
             address: if scenario.tls {
                 running.secure

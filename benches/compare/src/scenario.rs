@@ -112,6 +112,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         saturate("tls-h1", "HTTP/1.1 over TLS 1.3", get()).over_tls(),
         saturate("tls-handshake", "a TLS connection per request", close).over_tls(),
         saturate("h2-small", "HTTP/2 over TLS, 8 × 32 streams", http2).over_tls(),
+        http3(),
         saturate(
             "h1-small-2t",
             "the first with two workers, processors shared",
@@ -133,6 +134,19 @@ pub(crate) fn all() -> Vec<Scenario> {
             Work::Idle(10_000),
         ),
     ]
+}
+
+fn http3() -> Scenario {
+    let load = Load {
+        version: Version::Http3 { streams: 32 },
+        ..load(Request::get(128), 8)
+    };
+    let setup = Setup {
+        http3: true,
+        ..Setup::default()
+    };
+    let about = "HTTP/3, 8 × 32 streams";
+    saturate("h3-small", about, load).over_tls().with(setup)
 }
 
 /// A scenario of this load on peers in their usual set-up.

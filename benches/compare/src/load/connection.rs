@@ -44,6 +44,7 @@ impl Connection {
                 let request = &work.load.requests[0];
                 Protocol::Http2(Http2::new(request, tls.is_some(), &mut out))
             }
+            Version::Http3 { .. } => return Err(io::Error::other("HTTP/3 has no TCP")),
         };
         Ok(Self {
             at,
@@ -113,7 +114,7 @@ impl Connection {
     fn begin(&mut self, work: &mut Work<'_>) {
         let at_once = match work.load.version {
             Version::Http1 => 1,
-            Version::Http2 { streams } => streams,
+            Version::Http2 { streams } | Version::Http3 { streams } => streams,
         };
         while self.under_way.len() < at_once && !self.finished {
             let Some((request, due)) = work.begin(self.at) else {

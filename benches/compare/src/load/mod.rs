@@ -3,6 +3,7 @@
 mod connection;
 mod http1;
 mod http2;
+mod http3;
 pub(crate) mod idle;
 mod pace;
 mod transport;
@@ -42,6 +43,10 @@ pub(crate) enum Version {
     Http1,
     /// With this many requests at once on a connection.
     Http2 {
+        streams: usize,
+    },
+    /// The same over QUIC.
+    Http3 {
         streams: usize,
     },
 }
@@ -101,6 +106,9 @@ pub(crate) fn run(
     end: End,
     mut warm: impl FnMut(&Outcome) -> io::Result<()>,
 ) -> io::Result<Outcome> {
+    if let Version::Http3 { streams } = load.version {
+        return http3::run(load, streams, target, warm_up, end, warm);
+    }
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     let mut work = Work::new(load, target, end);

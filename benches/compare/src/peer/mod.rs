@@ -56,6 +56,8 @@ pub(crate) struct Setup {
     pub(crate) routes: usize,
     /// Compression of answers.
     pub(crate) compress: Option<Compress>,
+    /// HTTP/3 beside the others over TLS. Ours only: the packages of others have none here.
+    pub(crate) http3: bool,
     /// Ours only: lines for the route, lines for the pool, further tables.
     pub(crate) features: Features,
 }
@@ -93,6 +95,7 @@ impl Default for Setup {
             endpoints: 4,
             routes: 0,
             compress: None,
+            http3: false,
             features: Features::default(),
         }
     }
@@ -187,6 +190,9 @@ impl Peer {
         processors: Option<usize>,
         wrapping: &Wrapping,
     ) -> io::Result<Running> {
+        if setup.http3 && !self.is_ours() {
+            return Err(io::Error::other("no HTTP/3 is set up for it"));
+        }
         let folder = tempfile::tempdir()?;
         let endpoints = (0..setup.endpoints).map(|at| crate::endpoint::address(at, endpoint_port));
         let place = Place {

@@ -32,6 +32,7 @@ timeouts = {{ idle = "300s" }}
 address = "{secure}"
 timeouts = {{ idle = "300s" }}
 tls = {{ certificates = [{{ chain = "chain.pem", key = "key.pem" }}], minimum_version = "1.3"{tls} }}
+{http3}
 
 {tables}
 [pools.app]
@@ -43,6 +44,11 @@ timeouts = {{ idle = "300s" }}
 "#,
         workers = setup.workers,
         proxy = features.proxy,
+        http3 = if setup.http3 {
+            r#"protocols = ["http/1.1", "h2", "h3"]"#
+        } else {
+            ""
+        },
         plain = place.plain,
         secure = place.secure,
         tables = features.tables,
