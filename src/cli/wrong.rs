@@ -92,8 +92,13 @@ fn expiring(certificate: &CertificateExpiry) -> Option<String> {
         expires_in_seconds,
         expires_soon,
         acme,
+        revocation_list,
         ..
     } = certificate;
+    if revocation_list.is_some() {
+        // Readiness says that one is overdue.
+        return None;
+    }
     let time = print::rough_time(expires_in_seconds.unsigned_abs());
     if *expires_in_seconds < 0 {
         Some(format!(
@@ -144,6 +149,7 @@ mod tests {
             expires_in_seconds,
             expires_soon: expires_in_seconds < 14 * 24 * 3600,
             acme: None,
+            revocation_list: None,
         }
     }
 

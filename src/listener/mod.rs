@@ -13,6 +13,7 @@ pub(crate) mod http3;
 mod linger;
 mod protocol;
 mod proxy_protocol;
+mod refused;
 mod tls;
 
 /// Returns true if an answer has no body whatever its fields say (RFC 9112 section 6.3): for HEAD,

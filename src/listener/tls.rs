@@ -3,17 +3,11 @@
 //! The first byte is peeked at: a client that speaks plain HTTP to a TLS port gets an answer that
 //! it can read.
 
-use std::{
-    io,
-    rc::Rc,
-    sync::{Arc, LazyLock},
-};
+use std::{io, rc::Rc};
 
-use tokio::time::Instant;
-
+use super::refused;
 use crate::{
     socket::Stream,
-    telemetry::log::LogLimit,
     timer,
     tls::{self, ServerTls, Session},
     worker::Connection,
@@ -35,8 +29,9 @@ pub(super) async fn shake(connection: &Connection, stream: Stream, tls: &ServerT
     let deadline = connection.since + listener.timeouts.handshake;
     let metrics = connection.worker.metrics();
     // Large while it lasts, and gone before the connection is served.
-    let begun = Box::pin(timer::until(deadline, begin(stream, tls))).await;
-    let Ok(shaken) = begun else {
+    let watched = tls::watched(begin(stream, tls));
+    let begun = Box::pin(timer::until(deadline, watched)).await;
+    let Ok((shaken, refused)) = begun else {
         metrics.handshake(&listener.name, "late");
         return Shaken::Failed;
     };
@@ -54,44 +49,12 @@ pub(super) async fn shake(connection: &Connection, stream: Stream, tls: &ServerT
         // It connected and left, as checks of load balancers do.
         Ok(None) => Shaken::Failed,
         Err(error) => {
-            tell(connection, &listener.name, &error);
+            refused::tell_tls(connection, &listener.name, &error, refused);
             metrics.handshake(&listener.name, "failed");
             Shaken::Failed
         }
     }
 }
-
-/// Logs the cause: at most every few seconds for each listener and cause, since clients can cause
-/// failures at any rate.
-fn tell(connection: &Connection, listener: &Arc<str>, error: &io::Error) {
-    let cause = if tls::is_client_certificate_fault(error) {
-        Cause::Certificate
-    } else if tls::is_protocol_fault(error) {
-        Cause::Protocol
-    } else {
-        // It connected and left, or its network did.
-        tracing::debug!(%listener, client = %connection.peer(), %error, "TLS handshake failed");
-        return;
-    };
-    if let Some(passed_over) = TOLD.due((Arc::clone(listener), cause), Instant::now()) {
-        let why = tls::revocation_fault(error);
-        tracing::warn!(
-            %listener, client = %connection.peer(), %error, why, passed_over,
-            "TLS handshake with a client failed"
-        );
-    }
-}
-
-/// Causes that are logged separately.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Cause {
-    /// The client's certificate was refused or missing.
-    Certificate,
-    /// Any other violation of TLS.
-    Protocol,
-}
-
-static TOLD: LazyLock<LogLimit<(Arc<str>, Cause)>> = LazyLock::new(LogLimit::default);
 
 async fn begin(stream: Stream, tls: &ServerTls) -> io::Result<Option<Shaken>> {
     match stream.peek().await? {

@@ -9,31 +9,32 @@
 //!
 //! Each look also reads the clock: certificates close to their expiry are reported every day.
 //!
-//! Owns the gauges of the certificates' expiry, and the last seen stamps of each file.
+//! Owns the last seen stamps of each file.
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
+    certificate_gauges::Gauges,
     disk::{Disk, DiskError},
     expiry::{Dated, Expiries, Subject},
     named_files::RESTLESS_MAX,
     outages::Outages,
+    renewed,
     service::{Ended, Services, Stop},
 };
 use crate::{
     state::Snapshot,
     telemetry::{
         events::Events,
-        metrics::{ControlMetrics, SharedGauge, names},
+        metrics::{ControlMetrics, names},
     },
     tls::{Certificate, ClientTls, Renewal, RevocationLists, ServerTls, Stamps, TicketKeys},
     worker::SharedState,
@@ -73,8 +74,7 @@ struct Watch {
     metrics: ControlMetrics,
     /// Files that differed from those in use at the last look.
     seen: HashMap<Owner, Seen>,
-    /// By listener or pool, and file. Kept, since a gauge lives as long as its handle.
-    shown: HashMap<(String, PathBuf), [SharedGauge; 2]>,
+    gauges: Gauges,
     expiries: Expiries,
     disk: Rc<Disk>,
     outages: Arc<Outages>,
@@ -114,7 +114,7 @@ impl Watch {
         Self {
             metrics,
             seen: HashMap::new(),
-            shown: HashMap::new(),
+            gauges: Gauges::default(),
             expiries: Expiries::default(),
             disk,
             outages,
@@ -151,7 +151,7 @@ impl Watch {
         self.seen
             .retain(|owner, _| all.iter().any(|(it, _)| it == owner));
         self.note();
-        self.show(snapshot);
+        self.gauges.show(&self.metrics, snapshot);
         let subjects = all.iter().flat_map(|(owner, held)| {
             let (kind, name) = owner.words();
             let certificates = held.certificates().into_iter().map(Dated::Certificate);
@@ -206,10 +206,12 @@ impl Watch {
     /// Reports the result of reading changed files; a lasting fault is reported once.
     fn tell(&mut self, owner: &Owner, renewal: &Renewal, events: &Events) {
         let (of, name) = owner.words();
-        if renewal.renewed > 0 {
-            tracing::info!(of, name, "renewed certificates are in use");
-            self.publish(owner, "succeeded", None, events);
+        if !renewal.renewed.is_empty() {
+            let renewed = renewal.renewed.iter();
+            let renewed: Vec<_> = renewed.flat_map(|it| renewed::tell(of, name, it)).collect();
+            self.publish(owner, "succeeded", ("renewed", renewed.into()), events);
         }
+        renewed::tell_warnings(of, name, &renewal.warnings);
         let faults: Vec<String> = renewal.faults.iter().map(ToString::to_string).collect();
         let seen = self.seen.get_mut(owner);
         let told = seen.map(|seen| std::mem::replace(&mut seen.told, faults.clone()));
@@ -217,21 +219,19 @@ impl Watch {
         for fault in faults.iter().filter(|fault| !told.contains(fault)) {
             tracing::error!(
                 of, name, error = %fault,
-                "changed certificates are refused; the old ones stay in use"
+                "changed certificate files are refused; the old ones stay in use"
             );
-            self.publish(owner, "failed", Some(fault), events);
+            self.publish(owner, "failed", ("error", fault.as_str().into()), events);
         }
     }
 
-    fn publish(&self, owner: &Owner, result: &str, error: Option<&str>, events: &Events) {
+    fn publish(&self, owner: &Owner, result: &str, more: (&str, Value), events: &Events) {
         let (of, name) = owner.words();
         self.metrics
             .counter(&names::CERTIFICATE_RELOADS_TOTAL, [result])
             .inc();
         let mut what = json!({ "of": of, "name": name, "result": result });
-        if let Some(error) = error {
-            what["error"] = error.into();
-        }
+        what[more.0] = more.1;
         events.publish("certificates", "proxy", what);
     }
 
@@ -246,33 +246,6 @@ impl Watch {
         }
         for owner in before.difference(&self.refused) {
             self.outages.over(owner.refused());
-        }
-    }
-
-    /// Updates the gauges of the listeners' certificates.
-    fn show(&mut self, snapshot: &Snapshot) {
-        let mut expiries: HashMap<(String, PathBuf), i64> = HashMap::new();
-        for listener in &snapshot.listeners {
-            let Some(tls) = &listener.tls else { continue };
-            for certificate in tls.certificates() {
-                let key = (listener.name.to_string(), certificate.files.chain.clone());
-                expiries.insert(key, certificate.expires);
-            }
-        }
-        self.shown.retain(|key, _| expiries.contains_key(key));
-        for (key, expires) in expiries {
-            let metrics = &self.metrics;
-            let (listener, file) = &key;
-            let make = || {
-                let file = file.display().to_string();
-                let names = [
-                    &names::CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS,
-                    &names::CERTIFICATE_EXPIRY_SECONDS,
-                ];
-                names.map(|name| metrics.gauge(name, [listener, &file]))
-            };
-            let gauges = self.shown.entry(key.clone()).or_insert_with(make);
-            gauges.iter().for_each(|gauge| gauge.set(expires));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     semantics::date::unix_seconds,
     state::{AcmeCertificate, Snapshot},
     telemetry::metrics::{Metrics, names},
-    tls::Certificate,
+    tls::{Certificate, RevocationLists},
 };
 
 /// Reads the counts of requests and attempts.
@@ -76,7 +76,7 @@ fn latency(bounds_ns: &'static [u64], mut cells: Vec<u64>) -> LatencyCounts {
     LatencyCounts { bounds_ns, counts }
 }
 
-/// Lists the certificates in use, the one that expires first in front.
+/// Lists the certificates and revocation lists in use, the one that expires first in front.
 pub(super) fn certificates(snapshot: &Snapshot) -> Vec<model::CertificateExpiry> {
     let now = i64::try_from(unix_seconds(SystemTime::now())).unwrap_or(i64::MAX);
     let mut all = Vec::new();
@@ -90,6 +90,9 @@ pub(super) fn certificates(snapshot: &Snapshot) -> Vec<model::CertificateExpiry>
                 ..view("listener", &listener.name, &it, now)
             }
         }));
+        if let Some(held) = listener.tls.as_ref().and_then(|it| it.revocation_lists()) {
+            all.extend(lists(&listener.name, &held, now));
+        }
     }
     for pool in &snapshot.pools {
         let certificate = pool.tls.as_ref().and_then(|tls| tls.certificate());
@@ -112,7 +115,31 @@ fn view(of: &str, name: &str, certificate: &Certificate, now: i64) -> model::Cer
         expires_in_seconds: certificate.expires.saturating_sub(now),
         expires_soon: certificate.expires_soon(now),
         acme: None,
+        revocation_list: None,
     }
+}
+
+/// Shows the revocation lists of a listener's clients.
+fn lists<'a>(
+    listener: &str,
+    lists: &'a RevocationLists,
+    now: i64,
+) -> impl Iterator<Item = model::CertificateExpiry> + use<'a> {
+    let name = listener.to_owned();
+    lists.in_use().map(move |list| model::CertificateExpiry {
+        of: "listener".to_owned(),
+        name: name.clone(),
+        certificate: lists.path.display().to_string(),
+        names: Vec::new(),
+        expires: list.next_update_text,
+        expires_in_seconds: list.next_update.saturating_sub(now),
+        expires_soon: list.next_update <= now,
+        acme: None,
+        revocation_list: Some(model::RevocationList {
+            issuer: list.issuer,
+            number: list.number,
+        }),
+    })
 }
 
 /// Shows a certificate that a CA issues.

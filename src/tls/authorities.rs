@@ -7,22 +7,25 @@
 use std::{path::Path, sync::Arc};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
-    SignatureScheme,
+    DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
-    server::{
-        ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier,
-        danger::{ClientCertVerified, ClientCertVerifier},
-    },
+    server::{ParsedCertificate, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::{
+    asn1_rs::Any,
+    prelude::{FromDer as _, X509Certificate},
+};
 
-use super::{RevocationLists, TlsFault, pem, provider};
+use super::{
+    RevocationLists, TlsFault,
+    client_verifier::{OfClients, check_time},
+    pem, provider, subject,
+};
 
 /// Content of a file of certificate authorities.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl Authorities {
 
     /// Makes the verifier of clients; without `required` a client without a certificate is accepted
     /// too. With `revoked`, each certificate of a chain must be of an authority that has a list
-    /// there, and must not be in it.
+    /// there, and must not be on it.
     pub(super) fn of_clients(
         &self,
         path: &Path,
@@ -87,19 +90,43 @@ impl Authorities {
         if !self.are_announced() {
             builder = builder.clear_root_hint_subjects();
         }
-        if let Some(revoked) = revoked {
-            builder = builder.with_crls(revoked.lists());
-        }
-        let verifier = builder.build();
-        let of_file = |error: VerifierBuilderError| match (&error, revoked) {
-            (VerifierBuilderError::InvalidCrl(_), Some(lists)) => malformed(&lists.path, &error),
-            _ => malformed(path, &error),
-        };
+        let chains = builder.build().map_err(|error| malformed(path, &error))?;
         Ok(Arc::new(OfClients {
-            chains: verifier.map_err(of_file)?,
+            chains,
+            roots: Arc::clone(&self.roots),
             revoked: revoked.map(Arc::clone),
             exact: Arc::clone(&self.certificates),
         }))
+    }
+
+    /// The public keys of the authorities of this name; each is the content of a
+    /// `SubjectPublicKeyInfo`, and the name that of its sequence.
+    pub(super) fn keys_of<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let roots = self.roots.roots.iter();
+        roots
+            .filter(move |root| root.subject.as_ref() == name)
+            .map(|root| root.subject_public_key_info.as_ref())
+    }
+
+    /// Returns true if a certificate that is trusted itself, and is no authority, is of this issuer.
+    pub(super) fn trusts_one_of(&self, issuer: &[u8]) -> bool {
+        self.certificates.iter().any(|certificate| {
+            X509Certificate::from_der(certificate).is_ok_and(|(_, parsed)| {
+                let name = Any::from_der(parsed.issuer().as_raw());
+                !parsed.is_ca() && name.is_ok_and(|(_, name)| name.data == issuer)
+            })
+        })
+    }
+
+    /// Lists the names of the authorities whose name and key do not pass a test.
+    pub(super) fn without(&self, has: impl Fn(&[u8], &[u8]) -> bool) -> Vec<String> {
+        let all = self.roots.roots.iter().zip(self.certificates.iter());
+        let missing = all.filter(|(root, _)| !has(&root.subject, &root.subject_public_key_info));
+        let names = missing.filter_map(|(_, certificate)| {
+            let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+            parsed.is_ca().then(|| subject::short(parsed.subject()))
+        });
+        names.collect()
     }
 }
 
@@ -151,84 +178,6 @@ impl ServerCertVerifier for OfServers {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.chains.supported_verify_schemes()
     }
-}
-
-#[derive(Debug)]
-struct OfClients {
-    chains: Arc<dyn ClientCertVerifier>,
-    revoked: Option<Arc<RevocationLists>>,
-    exact: Arc<[CertificateDer<'static>]>,
-}
-
-impl ClientCertVerifier for OfClients {
-    fn offer_client_auth(&self) -> bool {
-        self.chains.offer_client_auth()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.chains.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chains.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let chains = &self.chains;
-        let verified = chains.verify_client_cert(end_entity, intermediates, now);
-        if verified.is_ok() || !self.exact.contains(end_entity) {
-            return verified;
-        }
-        let revoked = self.revoked.as_ref();
-        if revoked.is_some_and(|lists| lists.revokes(end_entity)) {
-            return Err(CertificateError::Revoked.into());
-        }
-        check_time(end_entity, now)?;
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let chains = &self.chains;
-        chains.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let chains = &self.chains;
-        chains.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
-}
-
-fn check_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let (_, parsed) =
-        X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let validity = parsed.validity();
-    if now < validity.not_before.timestamp() {
-        return Err(CertificateError::NotValidYet.into());
-    }
-    if now > validity.not_after.timestamp() {
-        return Err(CertificateError::Expired.into());
-    }
-    Ok(())
 }
 
 fn malformed(path: &Path, error: &impl ToString) -> TlsFault {

@@ -160,27 +160,6 @@ pub fn is_certificate_fault(error: &io::Error) -> bool {
     matches!(library(error), Some(rustls::Error::InvalidCertificate(_)))
 }
 
-/// Returns true if a handshake failed because a client's certificate was bad or missing.
-pub fn is_client_certificate_fault(error: &io::Error) -> bool {
-    matches!(
-        library(error),
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
-    )
-}
-
-/// Describes in words why the revocation lists keep a client out; none if they do not.
-pub fn revocation_fault(error: &io::Error) -> Option<&'static str> {
-    match library(error) {
-        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Revoked)) => {
-            Some("its certificate is on a list of client_crl")
-        }
-        Some(rustls::Error::InvalidCertificate(
-            rustls::CertificateError::UnknownRevocationStatus,
-        )) => Some("client_crl has no list of the authority of its certificate"),
-        _ => None,
-    }
-}
-
 /// Returns true if a handshake, or a read after it, failed in TLS itself and not in the connection
 /// under it.
 pub fn is_protocol_fault(error: &io::Error) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::ocsp::OcspFault;
+use super::{ocsp::OcspFault, revocation::ListFault};
 
 /// Reasons why a file of certificates or keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,16 @@ pub enum TlsFault {
         path: PathBuf,
         /// The cause.
         fault: OcspFault,
+    },
+    /// A revocation list cannot be used.
+    #[error("{} line {line}: {fault}", .path.display())]
+    RevocationList {
+        /// The file.
+        path: PathBuf,
+        /// The line where the list begins.
+        line: usize,
+        /// The cause.
+        fault: ListFault,
     },
     /// The name to verify is invalid.
     #[error("\"{0}\" is not a name that a certificate can have")]

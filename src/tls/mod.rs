@@ -12,6 +12,7 @@ mod certificate;
 mod challenge;
 mod client;
 mod client_certificate;
+mod client_verifier;
 mod fault;
 mod file;
 mod ocsp;
@@ -19,6 +20,7 @@ mod part;
 mod pem;
 #[cfg(feature = "http3")]
 pub(crate) mod quic;
+mod refusal;
 mod revocation;
 mod served_files;
 mod server;
@@ -32,15 +34,16 @@ pub use authorities::Authorities;
 pub use certificate::{Certificate, KeyPair};
 pub use challenge::{Challenge, Challenges, is_verification};
 pub use client::{
-    Alpn, ClientSettings, ClientTls, is_certificate_fault, is_client_certificate_fault,
-    is_protocol_fault, is_server_name, revocation_fault,
+    Alpn, ClientSettings, ClientTls, is_certificate_fault, is_protocol_fault, is_server_name,
 };
 pub use client_certificate::ClientCertificate;
 pub use fault::TlsFault;
 pub use file::Stamps;
 pub use ocsp::OcspFault;
-pub use part::Renewal;
-pub use revocation::RevocationLists;
+pub use part::{Renewal, Renewed};
+pub(crate) use refusal::take as take_refusal;
+pub use refusal::{FaultKind, Refusal, RefusalCause, fault_kind, is_certificate_missing, watched};
+pub use revocation::{ListFault, ListInUse, RevocationLists};
 pub use server::{AcmeFile, ClientAuth, MinimumVersion, ServerSettings, ServerTls};
 pub use session::Session;
 pub use ticket::{PassedKeys, TicketKeys};

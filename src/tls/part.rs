@@ -1,6 +1,10 @@
 //! Content of files that belong together, renewed apart from the rest.
 
-use std::{path::Path, sync::Arc, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use super::{
     AcmeFile, Stamps, TlsFault,
@@ -19,10 +23,23 @@ pub(super) struct Part<T> {
 /// Result of reading changed files again, part by part.
 #[derive(Debug, Default)]
 pub struct Renewal {
-    /// Number of parts that were renewed.
-    pub renewed: usize,
+    /// Parts that were renewed.
+    pub renewed: Vec<Renewed>,
     /// Faults of the parts that were not renewed: each keeps its old content.
     pub faults: Vec<TlsFault>,
+    /// Things about the new content that an operator should know.
+    pub warnings: Vec<String>,
+}
+
+/// A part that was renewed.
+#[derive(Clone, Debug)]
+pub enum Renewed {
+    /// A certificate; the file of its chain.
+    Certificate(PathBuf),
+    /// Trusted authorities; their file.
+    Authorities(PathBuf),
+    /// Revocation lists of clients.
+    RevocationLists(Arc<RevocationLists>),
 }
 
 impl<T: Clone> Part<T> {
@@ -42,6 +59,7 @@ impl<T: Clone> Part<T> {
         &self,
         files: &[&Path],
         read: impl FnOnce() -> Result<T, TlsFault>,
+        named: impl FnOnce(&T) -> Renewed,
         renewal: &mut Renewal,
     ) -> Self {
         if Stamps::of(files) == self.stamps {
@@ -49,7 +67,7 @@ impl<T: Clone> Part<T> {
         }
         match Self::read(files, read) {
             Ok(part) => {
-                renewal.renewed += 1;
+                renewal.renewed.push(named(&part.value));
                 part
             }
             Err(fault) => {
@@ -71,7 +89,8 @@ impl Part<Arc<Certificate>> {
     pub(super) fn renewed_certificate(&self, now: SystemTime, renewal: &mut Renewal) -> Self {
         let files = &self.value.files;
         let read = || Certificate::renewed(files, Some(&self.value), now).map(Arc::new);
-        self.renewed(&files.paths().collect::<Vec<_>>(), read, renewal)
+        let named = |_: &_| Renewed::Certificate(files.chain.clone());
+        self.renewed(&files.paths().collect::<Vec<_>>(), read, named, renewal)
     }
 }
 
@@ -102,7 +121,8 @@ impl Part<Option<Arc<Certificate>>> {
         let files = KeyPair::in_one(path);
         let used = self.value.as_deref();
         let read = || Certificate::renewed(&files, used, now).map(|it| Some(Arc::new(it)));
-        self.renewed(&[path], read, renewal)
+        let named = |_: &_| Renewed::Certificate(path.to_owned());
+        self.renewed(&[path], read, named, renewal)
     }
 }
 
@@ -114,20 +134,37 @@ impl Part<Arc<Authorities>> {
 
     /// Reads the authorities again if they changed.
     pub(super) fn renewed_authorities(&self, ca: &Path, renewal: &mut Renewal) -> Self {
-        self.renewed(&[ca], || Authorities::load(ca).map(Arc::new), renewal)
+        let named = |_: &_| Renewed::Authorities(ca.to_owned());
+        self.renewed(
+            &[ca],
+            || Authorities::load(ca).map(Arc::new),
+            named,
+            renewal,
+        )
     }
 }
 
 impl Part<Arc<RevocationLists>> {
-    /// Reads revocation lists; blocks on the disk.
-    pub(super) fn revocation_lists(file: &Path) -> Result<Self, TlsFault> {
-        Self::read(&[file], || RevocationLists::load(file).map(Arc::new))
+    /// Reads revocation lists of some authorities; blocks on the disk.
+    pub(super) fn revocation_lists(
+        file: &Path,
+        authorities: &Authorities,
+    ) -> Result<Self, TlsFault> {
+        Self::read(&[file], || {
+            RevocationLists::load(file, Some(authorities)).map(Arc::new)
+        })
     }
 
     /// Reads the lists again if they changed.
-    pub(super) fn renewed_lists(&self, file: &Path, renewal: &mut Renewal) -> Self {
-        let read = || RevocationLists::load(file).map(Arc::new);
-        self.renewed(&[file], read, renewal)
+    pub(super) fn renewed_lists(
+        &self,
+        file: &Path,
+        authorities: &Authorities,
+        renewal: &mut Renewal,
+    ) -> Self {
+        let read = || RevocationLists::load(file, Some(authorities)).map(Arc::new);
+        let named = |lists: &Arc<_>| Renewed::RevocationLists(Arc::clone(lists));
+        self.renewed(&[file], read, named, renewal)
     }
 }
 
@@ -154,13 +191,14 @@ impl Renewal {
     /// Returns the object made of the renewed parts, to be put into use; notes why it cannot be
     /// made.
     pub(super) fn take_up<T>(&mut self, made: impl FnOnce() -> Result<T, TlsFault>) -> Option<T> {
-        if self.renewed == 0 {
+        if self.renewed.is_empty() {
             return None;
         }
         match made() {
             Ok(current) => Some(current),
             Err(fault) => {
-                self.renewed = 0;
+                self.renewed.clear();
+                self.warnings.clear();
                 self.faults.push(fault);
                 None
             }

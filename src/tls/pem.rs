@@ -3,7 +3,7 @@
 //! The library skips sections that it does not recognise, so that one with a damaged first line
 //! would be lost silently. Therefore each section must begin a line.
 
-use std::path::Path;
+use std::{iter, path::Path};
 
 use memchr::memmem;
 use rustls_pki_types::{
@@ -31,17 +31,20 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFaul
     Ok(chain)
 }
 
-/// Reads the revocation lists of a file; blocks on the disk.
+/// Reads the revocation lists of a file, each with the line where it begins; blocks on the disk.
 pub(super) fn revocation_lists(
     path: &Path,
-) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsFault> {
+) -> Result<Vec<(usize, CertificateRevocationListDer<'static>)>, TlsFault> {
     let bytes = read_at_most(path, REVOCATION_BYTES_MAX)?;
     check_sections(path, &bytes)?;
     let sections = CertificateRevocationListDer::pem_slice_iter(&bytes);
     let sections: Result<Vec<_>, pem::Error> = sections.collect();
     let lists = sections.map_err(|error| malformed(path, reason(&error)))?;
     if !lists.is_empty() {
-        return Ok(lists);
+        let lines = bytes.split(|byte| *byte == b'\n').zip(1..);
+        let lines = lines.filter(|(line, _)| line.starts_with(BEGIN_LIST));
+        let lines = lines.map(|(_, number)| number).chain(iter::repeat(1));
+        return Ok(lines.zip(lists).collect());
     }
     if bytes.first() == Some(&DER_SEQUENCE) {
         let reason = "it is DER; `openssl crl -inform der -in FILE -out NEW` writes PEM".to_owned();
@@ -140,6 +143,7 @@ const REVOCATION_BYTES_MAX: u64 = 32 << 20;
 /// First byte of a list in DER (X.690 section 8.9).
 const DER_SEQUENCE: u8 = 0x30;
 const BEGIN: &[u8] = b"-----BEGIN ";
+const BEGIN_LIST: &[u8] = b"-----BEGIN X509 CRL-----";
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Forms other than `CERTIFICATE`, which only OpenSSL reads.
 const OPENSSL_ONLY: [&[u8]; 2] = [b"TRUSTED CERTIFICATE-----", b"X509 CERTIFICATE-----"];

@@ -19,16 +19,24 @@ pub(super) struct ServedFiles {
     pub(super) revoked: Option<Part<Arc<RevocationLists>>>,
 }
 
+/// Authorities of clients and their lists.
+type Trust = (
+    Option<Part<Arc<Authorities>>>,
+    Option<Part<Arc<RevocationLists>>>,
+);
+
 impl ServedFiles {
     pub(super) fn load(settings: &ServerSettings) -> Result<Self, TlsFault> {
         let certificates = settings.certificates.iter().map(Part::certificate);
         let auth = settings.client_auth.as_ref();
-        let authorities = auth.map(|auth| Part::authorities(&auth.ca));
+        let authorities = auth.map(|auth| Part::authorities(&auth.ca)).transpose()?;
+        let revoked = settings.crl().zip(authorities.as_ref());
+        let revoked = revoked.map(|(file, part)| Part::revocation_lists(file, &part.value));
         Ok(Self {
             certificates: certificates.collect::<Result<_, _>>()?,
             issued: settings.acme.as_ref().map(Part::issued),
-            authorities: authorities.transpose()?,
-            revoked: settings.crl().map(Part::revocation_lists).transpose()?,
+            authorities,
+            revoked: revoked.transpose()?,
         })
     }
 
@@ -39,17 +47,47 @@ impl ServedFiles {
         let certificates = certificates.collect();
         let issued = settings.acme.as_ref().zip(self.issued.as_ref());
         let issued = issued.map(|(acme, used)| used.renewed_issued(&acme.path, now, renewal));
-        let auth = settings.client_auth.as_ref();
-        let authorities = auth.zip(self.authorities.as_ref());
-        let authorities =
-            authorities.map(|(auth, used)| used.renewed_authorities(&auth.ca, renewal));
-        let revoked = settings.crl().zip(self.revoked.as_ref());
-        let revoked = revoked.map(|(file, used)| used.renewed_lists(file, renewal));
+        let (authorities, revoked) = self.renewed_trust(settings, renewal);
         Self {
             certificates,
             issued,
             authorities,
             revoked,
+        }
+    }
+
+    /// Renews the authorities of clients and their lists. New authorities are not taken up if the
+    /// lists in use would lock out their clients.
+    fn renewed_trust(&self, settings: &ServerSettings, renewal: &mut Renewal) -> Trust {
+        let auth = settings.client_auth.as_ref();
+        let Some((auth, used)) = auth.zip(self.authorities.as_ref()) else {
+            return (None, None);
+        };
+        let before = renewal.renewed.len();
+        let authorities = used.renewed_authorities(&auth.ca, renewal);
+        let Some((file, lists)) = settings.crl().zip(self.revoked.as_ref()) else {
+            return (Some(authorities), None);
+        };
+        let read = lists.renewed_lists(file, &authorities.value, renewal);
+        if !Arc::ptr_eq(&read.value, &lists.value) {
+            renewal.warnings.extend(read.value.warnings.iter().cloned());
+            return (Some(authorities), Some(read));
+        }
+        if Arc::ptr_eq(&authorities.value, &used.value) {
+            return (Some(authorities), Some(read));
+        }
+        match lists.value.refit(&authorities.value) {
+            Ok(fitted) => {
+                renewal.warnings.extend(fitted.warnings.iter().cloned());
+                let stamps = lists.stamps.clone();
+                let value = Arc::new(fitted);
+                (Some(authorities), Some(Part { value, stamps }))
+            }
+            Err(fault) => {
+                renewal.renewed.truncate(before);
+                renewal.faults.push(fault);
+                (Some(used.clone()), Some(lists.clone()))
+            }
         }
     }
 

@@ -16,6 +16,20 @@ pub(super) fn of(certificate: &X509Certificate<'_>) -> String {
     text(certificate.subject())
 }
 
+/// A name as text, cut to a length that fits into a line of a log.
+pub(super) fn short(name: &X509Name<'_>) -> String {
+    let mut text = text(name);
+    if text.is_empty() {
+        return "(no name)".to_owned();
+    }
+    if text.len() > SHORT_BYTES_MAX {
+        // All of it is ASCII.
+        text.truncate(SHORT_BYTES_MAX);
+        text.push_str("...");
+    }
+    text
+}
+
 /// Writes the most specific part first, against the order in the certificate (section 2.1).
 fn text(name: &X509Name<'_>) -> String {
     let mut sets: Vec<String> = name
@@ -69,6 +83,9 @@ fn escape(text: &mut String, value: &str) {
         }
     }
 }
+
+/// Maximum length of a name in a message.
+const SHORT_BYTES_MAX: usize = 200;
 
 #[cfg(test)]
 mod tests {

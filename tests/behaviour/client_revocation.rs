@@ -17,7 +17,8 @@ use crate::{
     tls_openssl::openssl,
 };
 
-const GUARDED: &str = r#"certificates = [{ chain = "a.pem", key = "a.key" }]
+/// The TLS of a listener whose clients need a certificate that is not revoked.
+pub(super) const GUARDED: &str = r#"certificates = [{ chain = "a.pem", key = "a.key" }]
 client_ca = "clients.pem"
 client_crl = "clients.crl""#;
 
@@ -33,7 +34,8 @@ async fn ask(to: SocketAddr, config: ClientConfig) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-async fn passes(proxy: &Proxy, config: &ClientConfig) -> bool {
+/// Returns true if a client is served.
+pub(super) async fn passes(proxy: &Proxy, config: &ClientConfig) -> bool {
     match ask(proxy.address("web"), config.clone()).await {
         Ok(text) => {
             assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
@@ -44,12 +46,12 @@ async fn passes(proxy: &Proxy, config: &ClientConfig) -> bool {
 }
 
 /// A time far from the end of any list.
-fn next_year() -> SystemTime {
+pub(super) fn next_year() -> SystemTime {
     SystemTime::now() + Duration::from_secs(365 * 24 * 3600)
 }
 
 /// Replaces the list, and waits until it is in use.
-async fn renew(proxy: &Proxy, text: &str, taken: f64) {
+pub(super) async fn renew(proxy: &Proxy, text: &str, taken: f64) {
     let new = proxy.folder().join("clients.new");
     std::fs::write(&new, text).unwrap();
     std::fs::rename(&new, proxy.folder().join("clients.crl")).unwrap();
@@ -59,7 +61,7 @@ async fn renew(proxy: &Proxy, text: &str, taken: f64) {
 }
 
 /// A proxy whose clients come from the authority of its certificate, with the list.
-async fn start(list: impl FnOnce(&Authority) -> String) -> (Proxy, Authority, Backend) {
+pub(super) async fn start(list: impl FnOnce(&Authority) -> String) -> (Proxy, Authority, Backend) {
     let app = echo().await;
     let settings = Settings::new(&secured(GUARDED));
     let authority = shop(&settings);

@@ -32,6 +32,8 @@ mod certificate_expiry;
 mod certificate_files;
 mod client_certificates;
 mod client_revocation;
+mod client_revocation_lists;
+mod client_revocation_log;
 mod clients_gone;
 mod compress;
 mod compress_load;

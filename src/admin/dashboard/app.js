@@ -105,7 +105,8 @@ function show() {
 /** All that is wrong, the worst first. */
 function wrong(it) {
   const all = [];
-  for (const one of it.certificates) {
+  // Readiness says that a revocation list is overdue.
+  for (const one of it.certificates.filter((one) => !one.revocation_list)) {
     const left = one.expires_in_seconds;
     const words = [one.certificate, `${t(one.of)} ${one.name}`, duration(Math.abs(left)), moment(one.expires)];
     if (left < 0) all.push(["bad", t("certificateOver", ...words)]);

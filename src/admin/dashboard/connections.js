@@ -35,18 +35,23 @@ function certificates() {
   return table(t("certificates"), [
     { title: t("certificate"), show: (cell, it) => say(cell, it.certificate) },
     { title: t("of"), show: (cell, it) => say(cell, `${t(it.of)} ${it.name}`) },
-    { title: t("names"), show: (cell, it) => say(cell, it.names.join(", ") || "–") },
+    { title: t("names"), show: (cell, it) => say(cell, it.revocation_list ? revocations(it.revocation_list) : it.names.join(", ") || "–") },
     { title: t("expires"), show(cell, it) {
       const left = it.expires_in_seconds, time = duration(Math.abs(left));
-      say(cell, `${moment(it.expires)} (${t(left < 0 ? "expiredFor" : "expiresIn", time)})`);
-      mark(cell, "class", left < 0 ? "bad" : it.expires_soon && !it.acme ? "warn" : "good");
+      const words = it.revocation_list ? ["overdueFor", "dueIn"] : ["expiredFor", "expiresIn"];
+      say(cell, `${moment(it.expires)} (${t(words[left < 0 ? 0 : 1], time)})`);
+      mark(cell, "class", left < 0 && it.revocation_list ? "warn" : left < 0 ? "bad" : it.expires_soon && !it.acme ? "warn" : "good");
     } },
     { title: t("nextOrder"), show(cell, it) {
       const { error, next_order: next } = it.acme || {};
       say(cell, error || (next ? moment(next) : "–"));
       mark(cell, "class", error ? "bad" : "");
     } },
-  ], (it) => `${it.of} ${it.name} ${it.certificate}`);
+  ], (it) => `${it.of} ${it.name} ${it.certificate} ${it.revocation_list ? revocations(it.revocation_list) + it.expires : ""}`);
+}
+
+function revocations(it) {
+  return it.number ? t("revocationListNumber", it.issuer, it.number) : t("revocationList", it.issuer);
 }
 
 function sources() {

@@ -244,6 +244,10 @@ seconds|s|秒
 expired|expired|已过期
 expiredFor|expired {0} ago|已过期 {0}
 expiresIn|in {0}|{0} 后
+dueIn|next due in {0}|下一份应在 {0} 后
+overdueFor|next overdue for {0}|下一份已逾期 {0}
+revocationList|revocation list of {0}|{0} 的吊销列表
+revocationListNumber|revocation list {1} of {0}|{0} 的吊销列表，编号 {1}
 sources|Sources of endpoints|端点来源
 from|From|来源
 endpoints|Endpoints|端点数

@@ -29,7 +29,7 @@ pub use connection::{Connection, ExchangeUnderWay};
 pub use listener::{Acme, Listener, Registration};
 pub use maintenance::{MaintenanceReport, MaintenanceRequest};
 pub use origin::{Origin, Origins};
-pub use overview::{Attempts, CertificateExpiry, Latency, Overview, Traffic};
+pub use overview::{Attempts, CertificateExpiry, Latency, Overview, RevocationList, Traffic};
 pub use pool::{Endpoint, Pool, PoolBreaker, PoolDiscovery};
 pub use process::{Live, Predecessor, ProcessState, Ready, Status};
 pub use reload::{ReloadRefusal, ReloadReport, ReloadResult};

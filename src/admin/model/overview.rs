@@ -82,18 +82,19 @@ pub struct Latency {
     pub p99_ms: Option<f64>,
 }
 
-/// A certificate, and the end of its validity.
+/// A certificate, and the end of its validity; or a revocation list of clients, and when the next is
+/// due.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CertificateExpiry {
     /// User of it: `listener` or `pool`.
     pub of: String,
     /// Name of the user.
     pub name: String,
-    /// File of the chain.
+    /// File of the chain, or of the list.
     pub certificate: String,
     /// DNS names that it is for.
     pub names: Vec<String>,
-    /// Time at which it expires, in RFC 3339.
+    /// Time at which it expires, or the next list is due, in RFC 3339.
     pub expires: String,
     /// Seconds until then; negative once it has expired.
     pub expires_in_seconds: i64,
@@ -103,4 +104,16 @@ pub struct CertificateExpiry {
     /// Its renewal, if a CA issued it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acme: Option<Acme>,
+    /// Set if it is a revocation list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_list: Option<RevocationList>,
+}
+
+/// A revocation list of clients in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevocationList {
+    /// The authority that made it.
+    pub issuer: String,
+    /// Its number in decimal digits, if it has one.
+    pub number: Option<String>,
 }

@@ -58,13 +58,17 @@ fn check_listener(check: &mut Check<'_>, name: &Name, tls: &ListenerTls) {
         };
         check_pair(check, &place, &files, &certificate.spans);
     }
+    check_clients(check, &place, tls);
+}
+
+/// Checks the authorities of clients, and the lists of what they revoked.
+fn check_clients(check: &mut Check<'_>, place: &str, tls: &ListenerTls) {
+    let mut authorities = None;
     match &tls.client_ca {
-        Some(ca) => check_client_authorities(
-            check,
-            &format!("{place}.client_ca"),
-            ca,
-            tls.spans.of("client_ca"),
-        ),
+        Some(ca) => {
+            let place = format!("{place}.client_ca");
+            authorities = check_client_authorities(check, &place, ca, tls.spans.of("client_ca"));
+        }
         None => {
             for key in ["client_auth", "client_crl"] {
                 if tls.spans.has(key) {
@@ -77,7 +81,8 @@ fn check_listener(check: &mut Check<'_>, name: &Name, tls: &ListenerTls) {
     }
     if let Some(crl) = &tls.client_crl {
         let span = tls.spans.of("client_crl");
-        check_revocation_lists(check, &format!("{place}.client_crl"), crl, span);
+        let place = format!("{place}.client_crl");
+        check_revocation_lists(check, &place, crl, authorities.as_ref(), span);
     }
 }
 
@@ -205,6 +210,7 @@ fn key_of(fault: &TlsFault, files: &tls::KeyPair) -> &'static str {
         }
         TlsFault::Expired { .. }
         | TlsFault::Early { .. }
+        | TlsFault::RevocationList { .. }
         | TlsFault::ServerName(_)
         | TlsFault::Refused(_) => "chain",
     }
@@ -220,38 +226,56 @@ pub(super) fn check_authorities(check: &mut Check<'_>, place: &str, path: &Path,
 }
 
 /// Checks the authorities of clients as [`check_authorities`] does, and also that clients can be
-/// sent their names.
-fn check_client_authorities(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
+/// sent their names. Returns them if they can be used.
+fn check_client_authorities(
+    check: &mut Check<'_>,
+    place: &str,
+    path: &Path,
+    span: Span,
+) -> Option<tls::Authorities> {
     if is_withheld(check, place, span) {
-        return;
+        return None;
     }
     match tls::Authorities::load(path) {
-        Err(fault) => check.error(span, format!("{place}: {fault}"), hint(&fault)),
-        Ok(authorities) if !authorities.are_announced() => {
-            let message = format!(
-                "{place}: the names of its authorities take more room than a TLS message has"
-            );
-            let hint = "clients are not told of them, and choose a certificate by themselves";
-            check.warn(span, message, hint);
+        Err(fault) => {
+            check.error(span, format!("{place}: {fault}"), hint(&fault));
+            None
         }
-        Ok(_) => {}
+        Ok(authorities) => {
+            if !authorities.are_announced() {
+                let message = format!(
+                    "{place}: the names of its authorities take more room than a TLS message has"
+                );
+                let hint = "clients are not told of them, and choose a certificate by themselves";
+                check.warn(span, message, hint);
+            }
+            Some(authorities)
+        }
     }
 }
 
-fn check_revocation_lists(check: &mut Check<'_>, place: &str, path: &Path, span: Span) {
+fn check_revocation_lists(
+    check: &mut Check<'_>,
+    place: &str,
+    path: &Path,
+    authorities: Option<&tls::Authorities>,
+    span: Span,
+) {
     if is_withheld(check, place, span) {
         return;
     }
-    match tls::RevocationLists::load(path) {
-        Err(fault) => check.error(span, format!("{place}: {fault}"), hint(&fault)),
-        Ok(lists) => {
-            if let Some(due) = lists.overdue(SystemTime::now()) {
-                let due = humantime::format_rfc3339_seconds(due);
-                let message = format!("{place}: a newer list was due at {due}");
-                let hint = "it is used all the same, without what was revoked since; renew it";
-                check.warn(span, message, hint);
-            }
-        }
+    let lists = match tls::RevocationLists::load(path, authorities) {
+        Ok(lists) => lists,
+        Err(fault) => return check.error(span, format!("{place}: {fault}"), hint(&fault)),
+    };
+    for warning in &lists.warnings {
+        check.warn(span, format!("{place}: {} {warning}", path.display()), "");
+    }
+    if let Some(due) = lists.overdue(SystemTime::now()) {
+        let due = humantime::format_rfc3339_seconds(due);
+        let message = format!("{place}: a newer list was due at {due}");
+        let hint = "it is used all the same, without what was revoked since; renew it";
+        check.warn(span, message, hint);
     }
 }
 
@@ -274,6 +298,7 @@ fn hint(fault: &TlsFault) -> &'static str {
             OcspFault::Early(_) => "is the clock of this machine right?",
             OcspFault::Over(_) => "renew it",
         },
+        TlsFault::RevocationList { fault, .. } => fault.hint(),
         TlsFault::ServerName(_) | TlsFault::Refused(_) => "",
     }
 }

@@ -14,7 +14,7 @@ table! {
         pub acme: Option<Acme> = None,
         /// Authorities whose client certificates are accepted, as PEM.
         pub client_ca: Option<PathBuf> = None,
-        /// Revocation lists (CRL) of these authorities, as PEM: one file with one list or more. Every certificate of a client's chain must be of an authority that has a list there, and must not be on it. The file is watched; a list whose successor is overdue stays in use, and is reported.
+        /// Revocation lists (CRL) of these authorities, as PEM: one file with one list or more. Every certificate of a client's chain must be of an authority that has a list there, and must not be on it; of several lists that one key signed, the newest counts. A file that fits none of the authorities, or with a list that another key signed, is an error. The file is watched; a list whose successor is overdue stays in use, and is reported.
         pub client_crl: Option<PathBuf> = None,
         /// Requirement of a client certificate, where `client_ca` is set: `"optional"` also accepts clients without one.
         pub client_auth: ClientAuth = ClientAuth::Required,

@@ -1,23 +1,19 @@
 //! Accepts QUIC connections on the UDP socket of a worker, within limits, and shakes hands.
 
-use std::{
-    cell::Cell,
-    collections::HashMap,
-    io,
-    net::SocketAddr,
-    rc::Rc,
-    sync::{Arc, LazyLock},
-};
+use std::{cell::Cell, collections::HashMap, io, net::SocketAddr, rc::Rc, sync::Arc};
 
 use quinn::{ConnectionError, Endpoint, EndpointConfig, Incoming, Runtime as _};
 use socket2::Socket;
-use tokio::{sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
-    super::accept::{Entry, canonical},
+    super::{
+        accept::{Entry, canonical},
+        refused,
+    },
     Server,
     connection_id::WorkerIds,
-    runtime::LocalTasks,
+    runtime::{LocalTasks, Refusals},
     socket::WorkerSocket,
     transport,
 };
@@ -28,9 +24,7 @@ use crate::{
     memory,
     socket::mailbox::Mailboxes,
     state::Listener,
-    task,
-    telemetry::log::LogLimit,
-    timer,
+    task, timer,
     tls::{Session, quic},
     worker::{Connection, Worker},
 };
@@ -231,8 +225,10 @@ async fn serve(
     let listener = connection.known_listener();
     let metrics = connection.worker.metrics();
     let deadline = connection.since + listener.timeouts.handshake;
+    let refusals = Refusals::default();
     let begun = Box::pin(timer::until(deadline, async {
-        let quic = incoming.accept_with(Arc::new(config))?.await?;
+        let begun = refusals.watch(|| incoming.accept_with(Arc::new(config)))?;
+        let quic = begun.await?;
         let session = session_of(&quic);
         let result = if session.as_ref().is_some_and(|it| it.resumed) {
             "resumed"
@@ -257,10 +253,11 @@ async fn serve(
         Err(timer::Elapsed) => metrics.handshake(&listener.name, "late"),
         Ok(Err(error)) => {
             metrics.handshake(&listener.name, "failed");
-            tell(connection, &listener.name, &error);
+            refused::tell_quic(connection, &listener.name, &error, refusals.take());
         }
         Ok(Ok((result, server))) => {
             metrics.handshake(&listener.name, result);
+            drop(refusals);
             if let Some(mut server) = server {
                 server.serve().await;
             }
@@ -272,24 +269,6 @@ async fn serve(
 fn session_of(quic: &quinn::Connection) -> Option<Box<Session>> {
     quic.handshake_data()?.downcast().ok()
 }
-
-/// Logs a failed handshake: at most every few seconds for each listener, since clients can cause
-/// failures at any rate.
-fn tell(connection: &Connection, listener: &Arc<str>, error: &ConnectionError) {
-    let client = connection.peer();
-    let violation = matches!(error, ConnectionError::TransportError(_));
-    if !violation {
-        // It connected and left, or its network did.
-        tracing::debug!(%listener, %client, %error, "QUIC handshake failed");
-    } else if let Some(passed_over) = TOLD.due(Arc::clone(listener), Instant::now()) {
-        tracing::warn!(
-            %listener, %client, %error, passed_over,
-            "QUIC handshake with a client failed"
-        );
-    }
-}
-
-static TOLD: LazyLock<LogLimit<Arc<str>>> = LazyLock::new(LogLimit::default);
 
 /// Handshakes under way on a worker from which clients must show that they are where they say they
 /// are: an answer to someone else costs more than the question.

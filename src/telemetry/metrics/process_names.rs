@@ -169,3 +169,10 @@ pub static HTTP3_FLOODS_TOTAL: CounterDesc<2> = CounterDesc::new(
     "HTTP/3 connections ended because of a flood: `resets`, `unknown` frames, frames on the `control` stream, `data` frames without data.",
     ["listener", "reason"],
 );
+
+/// Time at which the next revocation list of clients is due, in seconds of Unix time.
+pub static REVOCATION_LIST_NEXT_UPDATE_TIMESTAMP_SECONDS: GaugeDesc<2> = GaugeDesc::new(
+    "sluicegate_revocation_list_next_update_timestamp_seconds",
+    "Unix time at which the next of the revocation lists in a file of `client_crl` is due, the earliest of them.",
+    ["listener", "file"],
+);

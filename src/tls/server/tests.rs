@@ -33,12 +33,12 @@ fn a_bad_file_leaves_the_old_in_use() {
     let before = Arc::clone(&tls.current.load().config);
     std::fs::write(&files.key, "torn").unwrap();
     let renewal = tls.reload();
-    assert_eq!((renewal.renewed, renewal.faults.len()), (0, 1));
+    assert_eq!((renewal.renewed.len(), renewal.faults.len()), (0, 1));
     assert!(Arc::ptr_eq(&before, &tls.current.load().config));
     assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
     written(folder.path(), "a", &["a.example"]);
     let renewal = tls.reload();
-    assert_eq!((renewal.renewed, renewal.faults.len()), (1, 0));
+    assert_eq!((renewal.renewed.len(), renewal.faults.len()), (1, 0));
     assert!(!Arc::ptr_eq(&before, &tls.current.load().config));
     assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
 }
@@ -58,7 +58,7 @@ fn one_bad_file_does_not_hold_back_the_others() {
     std::fs::write(&ca, "torn").unwrap();
     written(folder.path(), "b", &["b.example"]);
     let renewal = tls.reload();
-    assert_eq!((renewal.renewed, renewal.faults.len()), (1, 2));
+    assert_eq!((renewal.renewed.len(), renewal.faults.len()), (1, 2));
     assert!(Arc::ptr_eq(&old_a, &shown(&tls, 0)));
     assert!(!Arc::ptr_eq(&old_b, &shown(&tls, 1)));
     assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
@@ -66,7 +66,59 @@ fn one_bad_file_does_not_hold_back_the_others() {
     written(folder.path(), "a", &["a.example"]);
     std::fs::copy(&a.chain, &ca).unwrap();
     let renewal = tls.reload();
-    assert_eq!((renewal.renewed, renewal.faults.len()), (2, 0));
+    assert_eq!((renewal.renewed.len(), renewal.faults.len()), (2, 0));
+    assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
+}
+
+#[test]
+fn authorities_whose_lists_do_not_fit_are_not_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = written(folder.path(), "a", &["a.example"]);
+    let [ca, crl] = ["ca.pem", "clients.crl"].map(|name| folder.path().join(name));
+    let authority = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2024, 1, 1),
+            next_update: rcgen::date_time_ymd(2099, 1, 1),
+            crl_number: rcgen::SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&rcgen::Issuer::new(params, key)).unwrap();
+        (pem, list.pem().unwrap())
+    };
+    let (old, new) = (authority(), authority());
+    std::fs::write(&ca, &old.0).unwrap();
+    std::fs::write(&crl, &old.1).unwrap();
+    let mut settings = settings(&[&a], Some(&ca));
+    settings.client_auth.as_mut().unwrap().crl = Some(crl.clone());
+    let keys = Arc::new(TicketKeys::new(Instant::now()));
+    let tls = ServerTls::load(settings, &keys).unwrap();
+
+    // A renewed certificate is taken up all the same.
+    written(folder.path(), "a", &["a.example"]);
+    std::fs::write(&ca, &new.0).unwrap();
+    let renewal = tls.reload();
+    assert_eq!((renewal.renewed.len(), renewal.faults.len()), (1, 1));
+    assert_ne!(tls.stamps(), Stamps::of(&tls.files()));
+    // Both authorities have the name: the old list is enough for one of them.
+    std::fs::write(&ca, [&*new.0, &old.0].concat()).unwrap();
+    let renewal = tls.reload();
+    assert_eq!((renewal.renewed.len(), renewal.faults.len()), (1, 0));
+    assert_eq!(renewal.warnings.len(), 1, "{:?}", renewal.warnings);
+    // A torn list does not hold back the authorities.
+    std::fs::write(&ca, &old.0).unwrap();
+    std::fs::write(&crl, "torn").unwrap();
+    let renewal = tls.reload();
+    assert_eq!((renewal.renewed.len(), renewal.faults.len()), (1, 1));
+    std::fs::write(&ca, &new.0).unwrap();
+    std::fs::write(&crl, &new.1).unwrap();
+    let renewal = tls.reload();
+    assert_eq!((renewal.renewed.len(), renewal.faults.len()), (2, 0));
     assert_eq!(tls.stamps(), Stamps::of(&tls.files()));
 }
 

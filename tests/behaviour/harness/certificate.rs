@@ -13,7 +13,9 @@ use rcgen::{
 };
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion,
+};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -40,6 +42,19 @@ impl Authority {
         let mut params = named(name, &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).expect("a certificate");
+        Self {
+            der: certificate.der().clone(),
+            pem: certificate.pem(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// Makes an authority that another one has certified.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = named(name, &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Self {
             der: certificate.der().clone(),
             pem: certificate.pem(),
@@ -104,6 +119,16 @@ impl Authority {
 
     /// Signs a list of revoked certificates, as PEM; its successor is due at `next`.
     pub(crate) fn revocation_list(&self, revoked: &[&Issued], next: SystemTime) -> String {
+        self.numbered_list(revoked, next, 1)
+    }
+
+    /// Signs a list of this number.
+    pub(crate) fn numbered_list(
+        &self,
+        revoked: &[&Issued],
+        next: SystemTime,
+        number: u64,
+    ) -> String {
         let start = date_time_ymd(2024, 1, 1);
         let since = next.duration_since(SystemTime::UNIX_EPOCH).expect("later");
         let revoked = revoked.iter().map(|issued| RevokedCertParams {
@@ -115,7 +140,7 @@ impl Authority {
         let params = CertificateRevocationListParams {
             this_update: start,
             next_update: date_time_ymd(1970, 1, 1) + since,
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
             key_identifier_method: KeyIdMethod::Sha256,
@@ -149,10 +174,20 @@ impl Authority {
 
     /// Returns the settings of a client that trusts this authority, and presents `own` if asked.
     pub(crate) fn client(&self, own: Option<&Issued>, alpn: &[&str]) -> ClientConfig {
+        self.client_of(DEFAULT_VERSIONS, own, alpn)
+    }
+
+    /// Returns the settings of a client that speaks these versions only.
+    pub(crate) fn client_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        own: Option<&Issued>,
+        alpn: &[&str],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).expect("an authority");
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("versions")
             .with_root_certificates(roots);
         let mut config = match own {
@@ -251,7 +286,9 @@ impl Issued {
     }
 
     fn certificates(&self) -> Vec<CertificateDer<'static>> {
-        vec![self.der()]
+        let sections = CertificateDer::pem_slice_iter(self.chain.as_bytes());
+        let sections: Result<Vec<_>, _> = sections.collect();
+        sections.expect("certificates")
     }
 
     fn private_key(&self) -> PrivateKeyDer<'static> {

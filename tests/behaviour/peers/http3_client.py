@@ -194,6 +194,23 @@ async def identity(address, ca, chain, key):
         assert "served" not in str(error), error
 
 
+async def admitted(address, ca, chain, key):
+    """A client whose certificate is good."""
+    async with client(address, ca, chain=(chain, key)) as it:
+        answer = await it.get("/certified")
+        assert answer.status == 200, answer.heads
+
+
+async def outcast(address, ca, chain, key):
+    """A client whose certificate is not wanted."""
+    try:
+        async with client(address, ca, chain=(chain, key)) as it:
+            answer = await it.get("/revoked")
+            raise AssertionError(f"served: {answer.heads}")
+    except (ConnectionError, AssertionError) as error:
+        assert "served" not in str(error), error
+
+
 async def moves(address, ca):
     """A client whose port changes with each request, as behind a NAT that forgets."""
     async with client(address, ca) as it:
