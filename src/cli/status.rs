@@ -83,6 +83,7 @@ fn text(
         vec![
             (&*listener.name).into(),
             (&*listener.address).into(),
+            protocols(listener).into(),
             print::counted(listener.connections, "connection").into(),
         ]
     });
@@ -111,6 +112,27 @@ fn text(
         out.push_str(&print::columns(&rows));
     }
     out
+}
+
+/// The protocols of a listener, and what keeps one of them off.
+fn protocols(listener: &Listener) -> String {
+    let http3 = match listener.http3_state.as_deref() {
+        Some("waiting") => "HTTP/3 (waits for its UDP port)",
+        _ => "HTTP/3",
+    };
+    let spoken = [
+        (listener.http1, "HTTP/1.1"),
+        (listener.http2, "HTTP/2"),
+        (listener.http3, http3),
+    ];
+    let spoken = spoken
+        .into_iter()
+        .filter_map(|(on, name)| on.then_some(name));
+    let spoken = spoken.collect::<Vec<_>>().join(", ");
+    match listener.tls {
+        true => format!("TLS: {spoken}"),
+        false => spoken,
+    }
 }
 
 /// A rollout in a line; `sluicegate rollout status` has its figures.
@@ -250,4 +272,25 @@ fn endpoint(endpoint: &Endpoint) -> Row<'_> {
         picks.unwrap_or_default().into(),
         endpoint.cause.as_deref().unwrap_or_default().into(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocols_of_a_listener_are_told_and_what_keeps_one_off() {
+        let mut listener: Listener = serde_json::from_str(
+            r#"{"name": "web", "address": "127.0.0.1:80", "http1": true, "http2": true, "connections": 0}"#,
+        )
+        .unwrap();
+        assert_eq!(protocols(&listener), "HTTP/1.1, HTTP/2");
+        (listener.tls, listener.http3) = (true, true);
+        assert_eq!(protocols(&listener), "TLS: HTTP/1.1, HTTP/2, HTTP/3");
+        listener.http3_state = Some("waiting".to_owned());
+        assert_eq!(
+            protocols(&listener),
+            "TLS: HTTP/1.1, HTTP/2, HTTP/3 (waits for its UDP port)"
+        );
+    }
 }

@@ -343,7 +343,7 @@ impl Control {
         }
         self.gauges.closed(&prepared.snapshot);
         self.gauges.loaded(1, self.board.degraded().is_none());
-        prepared.sockets.listen(&self.shared).await;
+        prepared.sockets.listen(self).await;
         self.shared.sockets.follow_modes(&prepared.snapshot);
         // There is nothing that could have to leave.
         drop(self.registrations.follow(&prepared.snapshot));

@@ -49,6 +49,13 @@ impl Outages {
         }
     }
 
+    /// Notes that something has failed since then.
+    pub(crate) fn begun(&self, what: impl Into<Cow<'static, str>>, since: SystemTime, why: &str) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = why.to_owned();
+        all.insert(what.into(), Outage { since, why });
+    }
+
     /// Notes that something works, or is not wanted any more.
     pub(crate) fn over(&self, what: impl Into<Cow<'static, str>>) {
         self.note(what, &Ok::<_, String>(()));

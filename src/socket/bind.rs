@@ -20,6 +20,11 @@ pub enum BindError {
     /// Another program uses it.
     #[error("address {0} is in use; stop what listens there or choose another")]
     InUse(BindAddress),
+    /// Another program uses the UDP port that HTTP/3 needs.
+    #[error(
+        "UDP {0} is in use, and HTTP/3 needs it; stop what listens there, choose another address, or take \"h3\" out of protocols"
+    )]
+    UdpInUse(SocketAddr),
     /// Another program uses its port, for IPv4 only.
     #[error("port {} is in use for IPv4; stop what listens there, or leave IPv4 to it with ipv6_only = true", .0.port())]
     Ipv4InUse(SocketAddr),
@@ -53,7 +58,9 @@ pub enum BindError {
 impl From<BindError> for io::Error {
     fn from(error: BindError) -> Self {
         let kind = match error {
-            BindError::InUse(_) | BindError::Ipv4InUse(_) => io::ErrorKind::AddrInUse,
+            BindError::InUse(_) | BindError::UdpInUse(_) | BindError::Ipv4InUse(_) => {
+                io::ErrorKind::AddrInUse
+            }
             BindError::NotASocket(_) => io::ErrorKind::AlreadyExists,
             BindError::Forbidden(_) => io::ErrorKind::PermissionDenied,
             BindError::NotLocal(_) => io::ErrorKind::AddrNotAvailable,
@@ -129,7 +136,8 @@ pub fn bind(
 }
 
 /// Makes one UDP socket per worker, at an address that a listener has for TCP. With `shared` other
-/// sockets of the proxy may be there: those of connections that have not ended.
+/// sockets of the proxy may be in the way: those of connections that have not ended, or of another
+/// address with this port.
 ///
 /// # Errors
 /// The reason why the address cannot be used; no socket is left open.
@@ -152,7 +160,10 @@ pub fn bind_udp(
         });
         sockets.collect()
     };
-    open().map_err(|error| explain(&BindAddress::Tcp(address), error))
+    open().map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => BindError::UdpInUse(address),
+        _ => explain(&BindAddress::Tcp(address), error),
+    })
 }
 
 fn open_udp(address: SocketAddr, options: BindOptions) -> io::Result<Socket> {
@@ -308,6 +319,24 @@ mod tests {
         let ours = [&narrow.address];
         let _wide = bound(&wide, &ours).unwrap();
         bound(&dual, &ours).unwrap();
+    }
+
+    #[test]
+    fn udp_in_use_is_told_as_such_and_addresses_of_this_process_are_no_hindrance() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let narrow = bind_udp(any, BindOptions::default(), true, 1).unwrap();
+        let at = narrow[0].local_addr().unwrap().as_socket().unwrap();
+        for wide in ["0.0.0.0", "[::]"] {
+            let wide: SocketAddr = format!("{wide}:{}", at.port()).parse().unwrap();
+            let error = bind_udp(wide, BindOptions::default(), false, 2).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("UDP {wide} is in use")),
+                "{error}"
+            );
+            bind_udp(wide, BindOptions::default(), true, 2).unwrap();
+        }
     }
 
     #[test]

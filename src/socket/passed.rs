@@ -48,6 +48,12 @@ impl Passed {
         }))
     }
 
+    /// The addresses that the sockets listen on.
+    pub fn addresses(&self) -> Vec<BindAddress> {
+        let state = self.lock();
+        state.sockets.values().map(|it| it.at.clone()).collect()
+    }
+
     /// The sockets at this address, one for each worker or more; none if they were not passed
     /// on, or if nobody could reach them, since the file of a unix socket has gone.
     ///

@@ -14,7 +14,10 @@ use std::{
 use socket2::Socket;
 
 #[cfg(feature = "http3")]
-use crate::socket::mailbox::Mailboxes;
+use {
+    crate::socket::mailbox::{Mailboxes, Neighbours},
+    std::net::SocketAddr,
+};
 
 use crate::{
     config::value::BindAddress,
@@ -38,6 +41,8 @@ struct State {
     /// Addresses at which this process has spoken QUIC; connections there may not have ended.
     #[cfg(feature = "http3")]
     quic: HashMap<BindAddress, Arc<Mailboxes>>,
+    #[cfg(feature = "http3")]
+    neighbours: Neighbours,
 }
 
 #[derive(Debug)]
@@ -88,14 +93,53 @@ impl OpenSockets {
         state.open.insert(listener.address.clone(), socket);
     }
 
-    /// Notes that QUIC is spoken at this address; returns the mailboxes of so many workers, which
-    /// are the same for as long as the process runs.
+    /// Notes that QUIC is spoken at this address; `at` is the actual one. Returns the mailboxes of
+    /// so many workers, which are the same for as long as the process runs.
     #[cfg(feature = "http3")]
-    pub(crate) fn opened_quic(&self, address: &BindAddress, workers: usize) -> Arc<Mailboxes> {
+    pub(crate) fn opened_quic(
+        &self,
+        address: &BindAddress,
+        at: SocketAddr,
+        workers: usize,
+    ) -> Arc<Mailboxes> {
         let mut state = self.lock();
-        let mailboxes = state.quic.entry(address.clone());
-        let mailboxes = mailboxes.or_insert_with(|| Arc::new(Mailboxes::new(workers)));
+        let State {
+            quic, neighbours, ..
+        } = &mut *state;
+        let mailboxes = quic.entry(address.clone());
+        let mailboxes = mailboxes.or_insert_with(|| neighbours.add(at, workers));
+        mailboxes.set_accepts(true);
         Arc::clone(mailboxes)
+    }
+
+    /// Notes that no new connection is accepted over QUIC at this address.
+    #[cfg(feature = "http3")]
+    pub(crate) fn closed_quic(&self, address: &BindAddress) {
+        if let Some(mailboxes) = self.lock().quic.get(address) {
+            mailboxes.set_accepts(false);
+        }
+    }
+
+    /// Returns true if new connections are accepted over QUIC at this address.
+    #[cfg(feature = "http3")]
+    pub(crate) fn accepts_quic(&self, address: &BindAddress) -> bool {
+        let state = self.lock();
+        state.quic.get(address).is_some_and(|it| it.accepts())
+    }
+
+    /// Returns false: the program is built without HTTP/3.
+    #[cfg(not(feature = "http3"))]
+    pub(crate) fn accepts_quic(&self, _address: &BindAddress) -> bool {
+        false
+    }
+
+    /// Returns true if UDP sockets of this process may be in the way of one at this address.
+    #[cfg(feature = "http3")]
+    pub(crate) fn has_quic_beside(&self, at: SocketAddr) -> bool {
+        let at = BindAddress::Tcp(at);
+        let state = self.lock();
+        let mut spoken = state.quic.values();
+        spoken.any(|it| BindAddress::Tcp(it.at()).overlaps(&at))
     }
 
     /// Returns true if QUIC was spoken at this address.
@@ -151,6 +195,8 @@ impl OpenSockets {
 
     /// Removes a socket that is about to close, and its file. Returns the socket to be emptied.
     pub(crate) fn forget(&self, wanted: &BindAddress) -> Option<LeavingSocket> {
+        #[cfg(feature = "http3")]
+        self.closed_quic(wanted);
         let OpenSocket {
             listener,
             file,

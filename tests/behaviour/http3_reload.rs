@@ -13,7 +13,7 @@ async fn announced(offer: &Offer, path: &str) -> String {
 }
 
 /// The same, if the answer has it.
-async fn announced_if(offer: &Offer, path: &str) -> Option<String> {
+pub(super) async fn announced_if(offer: &Offer, path: &str) -> Option<String> {
     let config = offer.authority.client(None, &["http/1.1"]);
     let tunnel = Tunnel::to_tls(offer.proxy.address("web"), config, "shop.example").await;
     let mut client = Client::connect(tunnel.address()).await;
@@ -23,7 +23,7 @@ async fn announced_if(offer: &Offer, path: &str) -> Option<String> {
     fields.first().map(|&it| it.to_owned())
 }
 
-fn without(text: &str) -> String {
+pub(super) fn without(text: &str) -> String {
     text.replace(r#", "h3"]"#, "]")
 }
 
@@ -80,7 +80,7 @@ async fn an_announcement_of_the_endpoint_is_not_doubled() {
 }
 
 /// An endpoint that answers `/held` once the gate is open.
-async fn holding(arrived: &Gate, go: &Gate) -> Backend {
+pub(super) async fn holding(arrived: &Gate, go: &Gate) -> Backend {
     let (arrived, go) = (arrived.clone(), go.clone());
     Backend::start(move |seen: &Seen| match seen.target.as_str() {
         "/held" => {

@@ -93,6 +93,7 @@ mod http2_upstream;
 mod http3;
 mod http3_bodies;
 mod http3_grpc;
+mod http3_ports;
 mod http3_reload;
 mod http3_rules;
 mod http3_sessions;

@@ -19,6 +19,13 @@ pub struct Listener {
     /// True if it speaks HTTP/3.
     #[serde(default)]
     pub http3: bool,
+    /// State of its UDP port, if it speaks HTTP/3: `open`, `waiting` (after an upgrade, until the
+    /// port is free) or `closed` (the process drains).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http3_state: Option<String>,
+    /// True if it speaks TLS.
+    #[serde(default)]
+    pub tls: bool,
     /// Rules on the rate of its requests, in the order in which they are asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<ExplainedRate>,

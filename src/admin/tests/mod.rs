@@ -92,6 +92,8 @@ impl Operations for Fake {
             http1: true,
             http2: false,
             http3: false,
+            http3_state: None,
+            tls: false,
             connections: 3,
             registration: None,
             acme: None,

@@ -12,7 +12,7 @@ use super::{
         refused,
     },
     Server,
-    connection_id::WorkerIds,
+    connection_id::SocketIds,
     runtime::{LocalTasks, Refusals},
     socket::WorkerSocket,
     transport,
@@ -110,7 +110,8 @@ fn open(
         .ok_or_else(|| io::Error::other("the listener has no TLS for QUIC"))?;
     let index = worker.index();
     let mut endpoint = EndpointConfig::default();
-    endpoint.cid_generator(move || Box::new(WorkerIds::new(index)));
+    let home = mailboxes.home(index);
+    endpoint.cid_generator(move || Box::new(SocketIds(home)));
     endpoint.supported_versions(vec![quic::VERSION]);
     let socket = LocalTasks.wrap_udp_socket(socket.into())?;
     let socket = WorkerSocket::new(socket, index, mailboxes);

@@ -1,4 +1,5 @@
-//! The UDP socket of a worker: datagrams for connections of other workers are passed on to them.
+//! The UDP socket of a worker: datagrams for connections of other sockets are passed on to them, those
+//! of other workers and those of another address with the same port.
 
 use std::{
     io::{self, IoSliceMut},
@@ -13,14 +14,15 @@ use quinn::{
     udp::{EcnCodepoint, RecvMeta, Transmit},
 };
 
-use super::connection_id::worker_of;
-use crate::socket::mailbox::{Datagram, Mailboxes};
+use super::connection_id::home_of;
+use crate::socket::mailbox::{Datagram, Home, Mailboxes};
 
 /// A socket, and the mailboxes of its listener.
 #[derive(Debug)]
 pub(super) struct WorkerSocket {
     socket: Arc<dyn AsyncUdpSocket>,
     worker: usize,
+    home: Home,
     mailboxes: Arc<Mailboxes>,
 }
 
@@ -33,6 +35,7 @@ impl WorkerSocket {
         Self {
             socket,
             worker,
+            home: mailboxes.home(worker),
             mailboxes,
         }
     }
@@ -75,22 +78,26 @@ impl WorkerSocket {
         while at < kept {
             let about = meta[at];
             let bytes = &bufs[at][..about.len];
-            let is_own =
-                |datagram: &[u8]| worker_of(datagram).is_none_or(|worker| worker == self.worker);
+            let is_own = |datagram: &[u8]| match home_of(datagram) {
+                Some(home) => home == self.home,
+                None => self.mailboxes.accepts(),
+            };
             if bytes.chunks(about.stride.max(1)).all(is_own) {
                 at += 1;
                 continue;
             }
             // One buffer may hold several datagrams of a client, for several connections.
             for datagram in bytes.chunks(about.stride.max(1)) {
-                let to = worker_of(datagram).unwrap_or(self.worker);
                 let passed = Datagram {
                     bytes: datagram.to_vec(),
                     from: about.addr,
                     to: about.dst_ip,
                     ecn: about.ecn.map_or(0, |ecn| ecn as u8),
                 };
-                self.mailboxes.pass(to, passed);
+                match home_of(datagram) {
+                    Some(home) => self.mailboxes.pass(home, passed),
+                    None => self.mailboxes.pass_new(self.worker, passed),
+                }
             }
             kept -= 1;
             bufs.swap(at, kept);

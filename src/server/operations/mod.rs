@@ -39,7 +39,7 @@ use crate::{
             UpgradeRequest,
         },
     },
-    config::Secrets,
+    config::{Secrets, value::BindAddress},
     state::{
         ExplainedRate, HolderFilter, Snapshot,
         heads::{GateUse, TrafficUse},
@@ -139,6 +139,8 @@ impl Operations for Api {
             http1: listener.http1,
             http2: listener.http2,
             http3: listener.http3,
+            http3_state: listener.http3.then(|| self.udp_state(&listener.address)),
+            tls: listener.tls.is_some(),
             connections: listener.open.load(Ordering::Relaxed),
             registration: self.board.registration(&listener.name),
             acme: listener.acme.as_ref().map(|it| figures::acme(it)),
@@ -304,6 +306,18 @@ impl Operations for Api {
 }
 
 impl Api {
+    /// Returns the state of the UDP port of a listener that speaks HTTP/3.
+    fn udp_state(&self, address: &BindAddress) -> String {
+        let state = if self.shared.is_draining() {
+            "closed"
+        } else if self.shared.sockets.accepts_quic(address) {
+            "open"
+        } else {
+            "waiting"
+        };
+        state.to_owned()
+    }
+
     /// Asks all workers; returns the answers of those that answer in time.
     fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
         let deadline = Instant::now() + WORKERS_PATIENCE;

@@ -7,9 +7,9 @@ use super::quic::{self, BoundQuic};
 use super::{prepared::Beside, steps};
 use crate::{
     config::value::BindAddress,
+    server::control::Control,
     socket::bind::{self, BindError, Bound},
     state::{Listener, Snapshot},
-    worker::SharedState,
 };
 
 /// A listener with its sockets.
@@ -40,10 +40,10 @@ impl NewSockets {
     }
 
     /// Gives them to the workers.
-    pub(crate) async fn listen(self, shared: &Arc<SharedState>) {
-        steps::listen(shared, self.bound).await;
+    pub(crate) async fn listen(self, control: &Control) {
+        steps::listen(&control.shared, self.bound).await;
         #[cfg(feature = "http3")]
-        quic::listen(shared, self.quic).await;
+        quic::listen(control, self.quic).await;
     }
 }
 
@@ -56,7 +56,9 @@ fn bind_new(
     let workers = process.workers;
     let last = last.iter().flat_map(|last| &last.listeners);
     let known: HashSet<&BindAddress> = last.map(|listener| &listener.address).collect();
-    let mut ours: Vec<&BindAddress> = known.iter().copied().collect();
+    let passed = process.passed.map(|it| it.addresses()).unwrap_or_default();
+    // Also those that the process before this one listens on: it shares them.
+    let mut ours: Vec<&BindAddress> = known.iter().copied().chain(&passed).collect();
     let new = snapshot
         .listeners
         .iter()

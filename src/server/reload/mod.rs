@@ -157,7 +157,7 @@ impl Control {
         self.shared.swap(Arc::clone(&new));
         #[cfg(feature = "http3")]
         quic::unlisten(&self.shared, &old, &new).await;
-        prepared.sockets.listen(&self.shared).await;
+        prepared.sockets.listen(self).await;
         self.shared.sockets.follow_modes(&new);
         self.follow_sources(&new);
         steps::tell(&self.shared, |_| Some(Command::Refresh)).await;
