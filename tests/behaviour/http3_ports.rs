@@ -166,3 +166,15 @@ async fn a_udp_port_that_another_takes_during_an_upgrade_is_told_until_it_is_fre
     assert_eq!(client.line().await, "200 /open");
     offer.proxy.all_end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_takes_no_more_requests_than_it_may() {
+    let app = echo().await;
+    let lines = "limits = { requests_per_connection = 3, streams = 4 }";
+    let Some(offer) = Offer::start(&offered(lines), &app).await else {
+        return;
+    };
+    // Three, and as many as a client may have sent before it was told.
+    offer.run("http3_client.py", "deaf", &["3", "7"]).await;
+    offer.proxy.finish().await;
+}

@@ -93,7 +93,7 @@ table! {
         pub connections: u32 = 20_000,
         /// Connections open at once of one client, which is an IPv4 address or an IPv6 /64; behind a PROXY protocol header the client that it names. One more is answered with 503 and closed. 0: no bound.
         pub connections_per_client: u32 = 0,
-        /// Requests on one connection before it is closed. 0: no bound.
+        /// Requests on one connection before it is closed. Clients of HTTP/2 and HTTP/3 are told to go (GOAWAY), and for up to 1 s requests that were on their way are served. 0: no bound.
         pub requests_per_connection: u32 = 0,
         /// Bytes of a request head, 1KiB to 1MiB; more is answered with 431.
         pub head: ByteSize = ByteSize::kib(64),

@@ -59,8 +59,8 @@ enum Leaving {
     No,
     /// The client must open no more streams, since then; those on their way are still served.
     Told(Instant),
-    /// Streams from this one on are refused.
-    Gone(u64),
+    /// Streams from this one on are refused, since then.
+    Gone(u64, Instant),
 }
 
 /// Something that happened on the connection.
@@ -125,11 +125,45 @@ impl Server {
         let id = u64::from(streams.0.id());
         self.next = self.next.max(id + STREAMS_APART);
         let stream = Stream::new(&self.session, streams);
-        if matches!(self.leaving, Leaving::Gone(first) if id >= first) {
+        if matches!(self.leaving, Leaving::Gone(first, _) if id >= first) {
             stream.reject();
             return;
         }
         exchange::start(&self.connection, stream);
+        if matches!(self.leaving, Leaving::Told(_)) && self.is_used_up() {
+            self.refuse_more();
+        }
+    }
+
+    /// Returns true if the connection has carried all requests that it may.
+    fn is_worn(&self) -> bool {
+        let max = self.connection.known_listener().requests_per_connection;
+        max > 0 && self.connection.requests.get() >= max
+    }
+
+    /// The same, with those that a client could have sent before it was told.
+    fn is_used_up(&self) -> bool {
+        let listener = self.connection.known_listener();
+        let max = listener.requests_per_connection;
+        max > 0 && self.connection.requests.get() >= max + u64::from(listener.streams_max)
+    }
+
+    /// Refuses streams that the client has not opened yet, as not processed.
+    fn refuse_more(&mut self) {
+        self.leaving = Leaving::Gone(self.next, Instant::now());
+        self.control.go_away(self.next);
+    }
+
+    /// Time in which a client hears of a GOAWAY, and what it has sent before arrives.
+    fn round(&self) -> Duration {
+        ROUND + 2 * self.session.connection.rtt()
+    }
+
+    /// Returns true if the client knows which requests were processed, and has all answers.
+    fn is_over(&self) -> bool {
+        let knows =
+            matches!(self.leaving, Leaving::Gone(_, since) if since.elapsed() >= self.round());
+        knows && self.session.streams() == 0
     }
 
     /// Works on all but new streams; ready when the connection must end, with the code for that.
@@ -152,11 +186,7 @@ impl Server {
         match self.control.poll_flush(cx) {
             Poll::Ready(Err(code)) => Poll::Ready(code),
             // The last answers have been acknowledged.
-            Poll::Ready(Ok(()))
-                if matches!(self.leaving, Leaving::Gone(_)) && self.session.streams() == 0 =>
-            {
-                Poll::Ready(Code::NoError)
-            }
+            Poll::Ready(Ok(())) if self.is_over() => Poll::Ready(Code::NoError),
             _ => Poll::Pending,
         }
     }
@@ -177,12 +207,20 @@ impl Server {
         };
         if let Leaving::Told(since) = self.leaving {
             // Requests that were on their way have come by then.
-            let last = since + ANSWER.max(self.session.connection.rtt());
+            let last = match self.is_worn() {
+                true => since + self.round(),
+                false => since + ANSWER.max(self.session.connection.rtt()),
+            };
             if now >= last {
-                self.leaving = Leaving::Gone(self.next);
-                self.control.go_away(self.next);
+                self.refuse_more();
             } else {
                 next = next.min(last);
+            }
+        }
+        if let Leaving::Gone(_, since) = self.leaving {
+            let end = since + self.round();
+            if now < end {
+                next = next.min(end);
             }
         }
         if self.timeout.poll_at(cx, next).is_ready() {
@@ -205,3 +243,5 @@ const STREAMS_APART: u64 = 4;
 const STREAM_MAX: u64 = (1 << 62) - STREAMS_APART;
 /// Time for which requests are still taken after the first GOAWAY.
 const ANSWER: Duration = Duration::from_secs(1);
+/// Time, beside two round trips, that it takes a client to hear of a GOAWAY.
+const ROUND: Duration = Duration::from_millis(100);

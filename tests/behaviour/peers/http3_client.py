@@ -244,6 +244,20 @@ async def refused(address, ca):
     raise AssertionError("served")
 
 
+async def deaf(address, ca, least, most):
+    """A client that goes on whatever it is told: the number of requests that are served is bounded."""
+    async with client(address, ca) as it:
+        served = 0
+        for turn in range(30):
+            answer = await it.get(f"/deaf/{turn}")
+            if answer.status != 200:
+                break
+            served += 1
+        assert int(least) <= served <= int(most), served
+        assert answer.code == 0x10B, answer.code
+        await it.ended()
+
+
 async def crowd(address, ca, count):
     """So many connections at once, each with a request."""
 
