@@ -50,8 +50,7 @@ pub(super) fn seal(mut open: Open, mut response: Response) -> Response<Outgoing>
     headers.insert(Known::XRequestId, exchange.request_id.as_value());
     if let Some(service) = &exchange.listener.alt_svc
         && exchange.request.version != http::Version::HTTP_3
-        && !headers.contains(Known::AltSvc)
-        && let Some(value) = service.value(worker.is_draining())
+        && let Some(value) = service.beside(headers, worker.is_draining())
     {
         headers.insert(Known::AltSvc, value);
     }

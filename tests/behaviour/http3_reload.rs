@@ -127,6 +127,30 @@ async fn a_drain_finishes_exchanges_and_says_goodbye() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drain_withdraws_an_announcement_of_another_port() {
+    let (arrived, go) = (Gate::new(), Gate::new());
+    let app = holding(&arrived, &go).await;
+    let mapped = r#"pool = "app"
+        headers_response = { set = { alt-svc = "h3=\":443\"; ma=86400" } }"#;
+    let text = offered("").replace(r#"pool = "app""#, mapped);
+    let Some(mut offer) = Offer::start(&text, &app).await else {
+        return;
+    };
+    assert_eq!(announced(&offer, "/").await, "h3=\":443\"; ma=86400");
+    let config = offer.authority.client(None, &["http/1.1"]);
+    let tunnel = Tunnel::to_tls(offer.proxy.address("web"), config, "shop.example").await;
+    let mut client = Client::connect(tunnel.address()).await;
+    client.send("GET /held HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    arrived.wait().await;
+    offer.proxy.signal(Signal::TERM);
+    offer.proxy.log_says("draining").await;
+    go.open();
+    let answer = client.answer().await;
+    assert_eq!(answer.fields.all("alt-svc"), ["clear"]);
+    assert!(offer.proxy.exited().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_and_old_ones_are_closed_in_order() {
     let app = echo().await;
     for timeouts in [
