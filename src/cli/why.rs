@@ -50,6 +50,11 @@ fn text(record: &RecentExchange) -> String {
     let rows: Vec<Vec<Cow<'_, str>>> = [
         ("time", time.as_deref()),
         ("client", Some(&*record.client)),
+        // A proxy of an older version says nothing of it.
+        (
+            "protocol",
+            Some(&*record.protocol).filter(|it| !it.is_empty()),
+        ),
         ("user", record.user.as_deref()),
         ("listener", Some(&*record.listener)),
         ("route", record.route.as_deref().or(Some("none"))),
@@ -136,6 +141,7 @@ mod tests {
             total_ms: 12.34,
             time_unix_ms: 1_700_000_000_123,
             client: "127.0.0.1:5".to_owned(),
+            protocol: "HTTP/2.0".to_owned(),
             listener: "web".to_owned(),
             route: some("r"),
             pool: some("p"),
@@ -151,6 +157,7 @@ mod tests {
         let expected = "GET http://a/b -> 503 in 12.3 ms
   time      2023-11-14T22:13:20.123Z
   client    127.0.0.1:5
+  protocol  HTTP/2.0
   listener  web
   route     r
   pool      p

@@ -34,7 +34,7 @@ pub use explain::{
 pub use local::{LocalListener, LocalSnapshot};
 pub use maintenance::{Closed, Closing};
 pub use registered::Registered;
-pub use registry::Registry;
+pub use registry::{RefusedConnections, Registry};
 pub(crate) use route_metrics::RouteMetrics;
 pub use shadow::Shadow;
 pub use snapshot::{

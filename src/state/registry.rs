@@ -4,7 +4,12 @@
 //! The control thread owns the registry; snapshots and workers hold parts of it. An entry is removed
 //! when only the registry holds it.
 
-use std::{any::Any, collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    any::Any,
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
@@ -29,6 +34,7 @@ pub struct Registry {
     pools: HashMap<Arc<str>, Arc<PoolShared>>,
     listeners: HashMap<BindAddress, Arc<Padded>>,
     clients: HashMap<BindAddress, Arc<ClientTable<()>>>,
+    refused: HashMap<BindAddress, Arc<RefusedConnections>>,
     filters: HashMap<FilterKey, Arc<dyn Any + Send + Sync>>,
     rollouts: HashMap<Arc<str>, Arc<RolloutState>>,
     /// Routes that are closed by a command.
@@ -39,6 +45,15 @@ pub struct Registry {
     challenges: Arc<Challenges>,
     /// One reference is the registry's own; each snapshot holds another.
     snapshots: Arc<()>,
+}
+
+/// Connections that the limits of a listener have refused.
+#[derive(Debug, Default)]
+pub struct RefusedConnections {
+    /// By the limit on all of them.
+    pub of_all: AtomicU64,
+    /// By the limit on those of one client.
+    pub of_client: AtomicU64,
 }
 
 /// Identity of what a filter remembers: route, kind of filter, and its name there.
@@ -52,6 +67,7 @@ impl Registry {
             pools: HashMap::new(),
             listeners: HashMap::new(),
             clients: HashMap::new(),
+            refused: HashMap::new(),
             filters: HashMap::new(),
             rollouts: HashMap::new(),
             closed: Arc::default(),
@@ -117,6 +133,11 @@ impl Registry {
         Arc::clone(self.clients.entry(address.clone()).or_default())
     }
 
+    /// Connections that the listener at that address has refused; made when first asked for.
+    pub fn refused_connections(&mut self, address: &BindAddress) -> Arc<RefusedConnections> {
+        Arc::clone(self.refused.entry(address.clone()).or_default())
+    }
+
     /// Routes that are closed by a command; they are so from the next compilation on.
     pub fn closed(&self) -> &Arc<ArcSwap<Closed>> {
         &self.closed
@@ -152,6 +173,8 @@ impl Registry {
         self.pools.retain(|_, pool| Arc::strong_count(pool) > 1);
         self.listeners.retain(|_, open| Arc::strong_count(open) > 1);
         self.clients
+            .retain(|_, counts| Arc::strong_count(counts) > 1);
+        self.refused
             .retain(|_, counts| Arc::strong_count(counts) > 1);
         self.rollouts
             .retain(|_, state| Arc::strong_count(state) > 1);

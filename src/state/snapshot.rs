@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use super::{AltSvc, DebugHeader, Shadow};
+use super::{AltSvc, DebugHeader, RefusedConnections, Shadow};
 use crate::{
     acme::{Order, Standing},
     config::{
@@ -251,6 +251,8 @@ pub struct Listener {
     pub registration: Option<Arc<RegistrationSpec>>,
     /// Number of open connections, over all workers; outlives reloads.
     pub open: Arc<Padded>,
+    /// Connections that its limits have refused; outlives reloads.
+    pub refused: Arc<RefusedConnections>,
 }
 
 /// A certificate that a CA issues, and its standing, which outlives reloads.

@@ -26,6 +26,9 @@ pub struct RecentExchange {
     pub listener: String,
     /// Address of the client.
     pub client: String,
+    /// Protocol that it spoke: `HTTP/1.1`, `HTTP/2.0` …
+    #[serde(default)]
+    pub protocol: String,
     /// Request method.
     pub method: String,
     /// Scheme, authority, path and query.
@@ -113,6 +116,7 @@ impl RecentExchange {
             client: line
                 .client
                 .map_or_else(String::new, |client| client.to_string()),
+            protocol: line.protocol.to_owned(),
             method: line.method.to_owned(),
             url: format!(
                 "{}://{}{}",

@@ -50,6 +50,7 @@ impl Worker {
         if !take(&listener.open, listener.connections_max) {
             self.shared.connections.give_back();
             self.counters.shed("listener_connections");
+            listener.refused.of_all.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         self.place().fetch_add(1, Ordering::Relaxed);

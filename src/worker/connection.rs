@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, OnceCell, Ref, RefCell},
     net::{IpAddr, SocketAddr},
     rc::Rc,
+    sync::atomic::Ordering,
 };
 
 use http::StatusCode;
@@ -142,6 +143,7 @@ impl Connection {
         *self.client_place.borrow_mut() = place;
         if !taken {
             self.worker.metrics().shed("client_connections");
+            listener.refused.of_client.fetch_add(1, Ordering::Relaxed);
         }
         taken
     }

@@ -164,6 +164,12 @@ async fn a_client_has_no_more_connections_than_it_is_allowed_over_all_workers() 
     proxy
         .metric_becomes("sluicegate_shed_total", &shed, 2.0)
         .await;
+    eventually("status tells it", || async {
+        let ready = proxy.admin("GET", "/ready", "").await.unwrap().text();
+        let line = "its `limits.connections_per_client` is full at 2 and refuses connections since";
+        ready.contains(line).then_some(())
+    })
+    .await;
     drop(first);
     eventually("the place is free", || async {
         let mut again = from(&proxy, "10.0.0.1").await;

@@ -89,9 +89,9 @@ table! {
 table! {
     /// Bounds on what a client may use.
     pub struct ListenerLimits: Default {
-        /// Connections open at once; one more is answered with 503 and closed. 0: no bound.
+        /// Connections open at once; one more is answered with 503 and closed, over TLS closed without an answer, over QUIC refused. 0: no bound.
         pub connections: u32 = 20_000,
-        /// Connections open at once of one client, which is an IPv4 address or an IPv6 /64; behind a PROXY protocol header the client that it names. One more is answered with 503 and closed. 0: no bound.
+        /// Connections open at once of one client, which is an IPv4 address or an IPv6 /64; behind a PROXY protocol header the client that it names. One more is answered with 503 and closed; over TLS it is closed without an answer, over HTTP/3 with the code H3_EXCESSIVE_LOAD. 0: no bound.
         pub connections_per_client: u32 = 0,
         /// Requests on one connection before it is closed. Clients of HTTP/2 and HTTP/3 are told to go (GOAWAY), and for up to 1 s requests that were on their way are served. 0: no bound.
         pub requests_per_connection: u32 = 0,

@@ -61,7 +61,7 @@ table! {
 table! {
     /// Bounds on the whole process.
     pub struct ProxyLimits: Default {
-        /// Downstream connections over all listeners; one more is answered with 503 and closed. 0: no bound.
+        /// Downstream connections over all listeners; one more is answered with 503 and closed, over TLS closed without an answer, over QUIC refused. 0: no bound.
         pub connections: u32 = 65_536,
         /// Resident memory, as a size or as a share of what the control group allows or the machine has, whichever is less. From 90 % of it idle connections are closed and slow clients wait for at most 2 s; at 100 % new connections and requests are refused with 503. 0: no bound.
         pub memory: MemoryLimit = MemoryLimit::Share(Ratio::percent(80)),

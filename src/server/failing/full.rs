@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -29,6 +29,8 @@ enum Limit {
     Budget(Box<str>),
     /// `concurrency` of a route: of all requests, or of each client.
     Route(Arc<str>, &'static str),
+    /// `limits` of a listener on connections, with the key in it.
+    Listener(Arc<str>, &'static str),
 }
 
 #[derive(Debug)]
@@ -54,6 +56,24 @@ impl Full {
                     .remove(&key)
                     .unwrap_or_else(|| Refusing::of(view.refused));
                 it.look(view.refused, Some(view.limit.into()), now);
+                self.limits.insert(key, it);
+            }
+        }
+        for listener in &snapshot.listeners {
+            let refused = &listener.refused;
+            let limits = [
+                ("connections", listener.connections_max, &refused.of_all),
+                (
+                    "connections_per_client",
+                    listener.connections_per_client,
+                    &refused.of_client,
+                ),
+            ];
+            for (key, limit, refused) in limits {
+                let key = Limit::Listener(Arc::clone(&listener.name), key);
+                let refused = refused.load(Ordering::Relaxed);
+                let mut it = known.remove(&key).unwrap_or_else(|| Refusing::of(refused));
+                it.look(refused, u64::try_from(limit).ok(), now);
                 self.limits.insert(key, it);
             }
         }
@@ -110,8 +130,12 @@ impl Full {
                 ));
             }
             let limit = it.limit.map_or_else(String::new, |it| format!(" at {it}"));
+            let what = match of {
+                Limit::Listener(..) => "connections",
+                _ => "requests",
+            };
             Some(format!(
-                "{of} is full{limit} and refuses requests since {since}"
+                "{of} is full{limit} and refuses {what} since {since}"
             ))
         });
         lines.collect()
@@ -147,6 +171,7 @@ impl fmt::Display for Limit {
             Self::Pool(pool, key) => write!(f, "pool {pool}: its `limits.{key}`"),
             Self::Budget(pool) => write!(f, "pool {pool}: its `retry_budget`"),
             Self::Route(route, "route") => write!(f, "route {route}: its `concurrency`"),
+            Self::Listener(listener, key) => write!(f, "listener {listener}: its `limits.{key}`"),
             Self::Route(route, _) => write!(f, "route {route}: its `concurrency` of a client"),
         }
     }

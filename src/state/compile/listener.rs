@@ -73,6 +73,7 @@ pub(super) fn build(
         rates: rates.map(Arc::new),
         registration: register::build(written),
         open: registry.listener(&address),
+        refused: registry.refused_connections(&address),
         address,
         acme,
         tls,
