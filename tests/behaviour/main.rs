@@ -55,6 +55,7 @@ mod discovery_eureka;
 mod discovery_http;
 mod discovery_kept;
 mod discovery_kubernetes;
+mod discovery_kubernetes_bounds;
 mod discovery_kubernetes_failures;
 mod discovery_lists;
 mod discovery_removal;

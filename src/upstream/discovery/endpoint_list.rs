@@ -101,6 +101,14 @@ impl Skipped {
         }
     }
 
+    /// Adds the entries of another part of the source.
+    pub(super) fn join(&mut self, part: &Self) {
+        for entry in &part.first {
+            self.add(entry);
+        }
+        self.count += part.count - part.first.len();
+    }
+
     /// Number of the entries.
     #[must_use]
     pub const fn count(&self) -> usize {

@@ -113,11 +113,10 @@ impl Api {
                 let Object { metadata } = serde_json::from_str(item.get())
                     .map_err(|error| garbled("no list of EndpointSlices", &error))?;
                 let name = metadata.name.clone();
-                slices.put(name, Slice::read(item, metadata, settings));
+                let slice = Slice::read(item, metadata, settings, &self.account.namespace);
+                slices.put(name, slice);
             }
-            if slices.are_too_many() {
-                return Err(too_many());
-            }
+            slices.bounded()?;
             let PageMetadata {
                 resource_version,
                 more,
@@ -127,7 +126,9 @@ impl Api {
             }
             query = format!("limit={PAGE}&continue={}", encode(&more));
         }
-        Err(too_many())
+        Err(ApiError::Garbled(format!(
+            "a list in more than {PAGES_MAX} parts"
+        )))
     }
 
     async fn page(&mut self, settings: &KubernetesSource, query: &str) -> Result<Answer, ApiError> {
@@ -305,13 +306,6 @@ fn shortened(text: &str) -> String {
 
 pub(super) fn garbled(what: &str, error: &serde_json::Error) -> ApiError {
     ApiError::Garbled(format!("what is {what}: {error}"))
-}
-
-pub(super) fn too_many() -> ApiError {
-    ApiError::Garbled(format!(
-        "more than {} endpoints",
-        super::super::ENDPOINTS_MAX
-    ))
 }
 
 /// Time after which the server ends a watch, so that one that hangs is noticed.

@@ -27,7 +27,7 @@ use crate::{
     tls::KeyPair,
 };
 use account::Account;
-use api::{Api, ApiError, Event, Status, Told, Watch, garbled, too_many};
+use api::{Api, ApiError, Event, Status, Told, Watch, garbled};
 use slice::{Object, Slice};
 use slices::Slices;
 
@@ -233,15 +233,19 @@ impl Kubernetes {
         let name = metadata.name.clone();
         match &*event.kind {
             "ADDED" | "MODIFIED" => {
-                let slice = Slice::read(event.object, metadata, &self.settings);
+                // The watch is one of this server.
+                let namespace = self.api.as_ref().map_or("", Api::namespace);
+                let slice = Slice::read(event.object, metadata, &self.settings, namespace);
                 self.slices.put(name, slice);
             }
             "DELETED" => self.slices.remove(&name),
             // A bookmark, or what later versions may have.
             _ => return Ok(Step::Unchanged),
         }
-        if self.slices.are_too_many() {
-            return Err(too_many());
+        if let Err(error) = self.slices.bounded() {
+            // They are listed anew; the list that was returned last stays.
+            self.slices = Slices::default();
+            return Err(error);
         }
         self.is_news = true;
         Ok(Step::Changed)

@@ -5,14 +5,14 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
 };
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::KubernetesSource;
+use super::{super::Skipped, KubernetesSource};
 use crate::{
     config::value::{EndpointAddress, KubernetesPort, host_with_port},
     upstream::endpoint::Endpoint,
@@ -24,8 +24,8 @@ pub(super) struct Slice {
     /// Service that it belongs to.
     pub(super) service: String,
     pub(super) members: Vec<Member>,
-    /// Parts that cannot be used, in words.
-    pub(super) faults: Vec<String>,
+    /// Parts that cannot be used.
+    pub(super) faults: Skipped,
 }
 
 /// One endpoint of a slice.
@@ -73,6 +73,7 @@ pub(super) struct Metadata {
     pub(super) name: String,
     #[serde(default)]
     pub(super) resource_version: String,
+    namespace: Option<String>,
     labels: Option<BTreeMap<String, String>>,
 }
 
@@ -120,19 +121,34 @@ struct WrittenPort {
 }
 
 impl Slice {
-    /// Reads a slice; a fault in it is told in [`Slice::faults`].
-    pub(super) fn read(text: &RawValue, metadata: Metadata, settings: &KubernetesSource) -> Self {
+    /// Reads a slice of a namespace; a fault in it is told in [`Slice::faults`].
+    pub(super) fn read(
+        text: &RawValue,
+        metadata: Metadata,
+        settings: &KubernetesSource,
+        namespace: &str,
+    ) -> Self {
         let name = metadata.name;
         let labels = metadata.labels.unwrap_or_default();
         let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
-        let mut slice = Self {
-            service: label(SERVICE),
-            ..Self::default()
-        };
+        let mut slice = Self::default();
+        let service = label(SERVICE);
+        if let Some(other) = metadata.namespace.filter(|it| it != namespace) {
+            let fault = format_args!("{name}: it is of the namespace {other}, not of {namespace}");
+            slice.faults.add(fault);
+            return slice;
+        }
+        if !settings.services.contains(&service) {
+            let asked = settings.services.join(", ");
+            let fault = format_args!("{name}: it is of the Service \"{service}\", not of {asked}");
+            slice.faults.add(fault);
+            return slice;
+        }
+        slice.service = service;
         let written: Written = match serde_json::from_str(text.get()) {
             Ok(written) => written,
             Err(error) => {
-                slice.faults.push(format!("{name}: {error}"));
+                slice.faults.add(format_args!("{name}: {error}"));
                 return slice;
             }
         };
@@ -145,7 +161,7 @@ impl Slice {
         let port = match port(&ports, settings.port.as_ref()) {
             Ok(port) => port,
             Err(fault) => {
-                slice.faults.push(format!("{name}: {fault}"));
+                slice.faults.add(format_args!("{name}: {fault}"));
                 return slice;
             }
         };
@@ -156,10 +172,40 @@ impl Slice {
             let member = written.member(&written_type, port, &slice.service, version.as_ref());
             match member {
                 Ok(member) => slice.members.push(member),
-                Err(fault) => slice.faults.push(format!("{name}: {fault}")),
+                Err(fault) => slice.faults.add_with(|| format!("{name}: {fault}")),
             }
         }
         slice
+    }
+
+    /// Number of its endpoints, those that cannot be used included.
+    pub(super) fn entries(&self) -> usize {
+        self.members.len() + self.faults.count()
+    }
+
+    /// Bytes of the texts that are kept of it beside its name.
+    pub(super) fn bytes(&self) -> usize {
+        let faults = self.faults.first().iter().map(String::len);
+        let members = self.members.iter().map(Member::bytes);
+        self.service.len() + faults.sum::<usize>() + members.sum::<usize>()
+    }
+}
+
+impl Member {
+    fn bytes(&self) -> usize {
+        let Endpoint {
+            label,
+            version_label,
+            zone,
+            labels,
+            ..
+        } = &self.endpoint;
+        let labels = labels.iter().map(|(key, value)| key.len() + value.len());
+        // The version is there as text and in parts.
+        let version = version_label.as_deref();
+        let texts = [version, version, zone.as_deref(), self.pod.as_deref()];
+        let texts = texts.into_iter().flatten().map(str::len);
+        label.len() + labels.sum::<usize>() + texts.sum::<usize>()
     }
 }
 
@@ -174,6 +220,11 @@ impl WrittenEndpoint {
         // The others of the list mean the same, and nobody uses them.
         let written = self.addresses.first().ok_or("an endpoint has no address")?;
         let family = family(address_type, written)?;
+        if is_link_local(written) {
+            return Err(format!(
+                "{written} is a link-local address, which Kubernetes does not allow in slices"
+            ));
+        }
         let address = EndpointAddress::parse(&host_with_port(written, port), Path::new("/"));
         let address = address.map_err(|mismatch| mismatch.message)?;
         let topology = self.topology.unwrap_or_default();
@@ -230,6 +281,16 @@ fn family(address_type: &str, address: &str) -> Result<Family, String> {
         other => return Err(format!("addresses of the type {other} are not known")),
     };
     family.ok_or_else(|| format!("{address} is no address of the type {address_type}"))
+}
+
+/// Returns true for an address within one network, such as that of a cloud's metadata. Kubernetes
+/// refuses them in slices; who may write a slice must not lead requests there.
+fn is_link_local(address: &str) -> bool {
+    match address.parse::<IpAddr>().map(|it| it.to_canonical()) {
+        Ok(IpAddr::V4(it)) => it.is_link_local(),
+        Ok(IpAddr::V6(it)) => it.is_unicast_link_local(),
+        Err(_) => false,
+    }
 }
 
 /// Returns true for what may be the name of a host: nothing that has a meaning in addresses.

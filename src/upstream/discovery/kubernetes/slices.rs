@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     super::{DnsFamily, ENDPOINTS_MAX, EndpointList},
+    api::ApiError,
     slice::{Family, Member, Slice, State},
 };
 use crate::upstream::endpoint::Standing;
@@ -12,27 +13,49 @@ use crate::upstream::endpoint::Standing;
 #[derive(Debug, Default)]
 pub(super) struct Slices {
     all: BTreeMap<String, Slice>,
-    /// Number of their endpoints.
-    members: usize,
+    /// Number of their endpoints, those that cannot be used included.
+    entries: usize,
+    /// Bytes of their names and of what is kept of them.
+    bytes: usize,
 }
 
 impl Slices {
     pub(super) fn put(&mut self, name: String, slice: Slice) {
-        self.members += slice.members.len();
+        self.entries += slice.entries();
+        self.bytes += name.len() + slice.bytes();
+        let name_bytes = name.len();
         if let Some(old) = self.all.insert(name, slice) {
-            self.members -= old.members.len();
+            self.forget(name_bytes, &old);
         }
     }
 
     pub(super) fn remove(&mut self, name: &str) {
         if let Some(old) = self.all.remove(name) {
-            self.members -= old.members.len();
+            self.forget(name.len(), &old);
         }
     }
 
-    /// Returns true if there are more than are followed.
-    pub(super) fn are_too_many(&self) -> bool {
-        self.members > ENDPOINTS_MAX || self.all.len() > ENDPOINTS_MAX
+    fn forget(&mut self, name_bytes: usize, old: &Slice) {
+        self.entries -= old.entries();
+        self.bytes -= name_bytes + old.bytes();
+    }
+
+    /// Refuses more slices than are followed.
+    ///
+    /// # Errors
+    /// The bound that they exceed.
+    pub(super) fn bounded(&self) -> Result<(), ApiError> {
+        let more = if self.all.len() > SLICES_MAX {
+            format!("more than {SLICES_MAX} EndpointSlices")
+        } else if self.entries > ENDPOINTS_MAX {
+            format!("more than {ENDPOINTS_MAX} endpoints, with those that cannot be used")
+        } else if self.bytes > BYTES_MAX {
+            let max = BYTES_MAX >> 20;
+            format!("EndpointSlices with more than {max} MiB of names and labels")
+        } else {
+            return Ok(());
+        };
+        Err(ApiError::Garbled(more))
     }
 
     /// Returns true if a Service has a slice.
@@ -45,8 +68,9 @@ impl Slices {
     /// still serve while they end are used.
     pub(super) fn list(&self, family: DnsFamily) -> EndpointList {
         let mut list = EndpointList::default();
-        let faults = self.all.values().flat_map(|slice| &slice.faults);
-        faults.for_each(|fault| list.skipped.add(fault));
+        for slice in self.all.values() {
+            list.skipped.join(&slice.faults);
+        }
         let members = self.all.values().flat_map(|slice| &slice.members);
         let members = members.filter(|member| is_wanted(member.family, family));
         let members = one_for_each_pod(one_for_each_address(members));
@@ -118,3 +142,8 @@ fn best<'a, K: std::hash::Hash + Eq, R: PartialOrd>(
     }
     kept
 }
+
+/// Maximum number of slices: as many as endpoints, since one may be alone in its slice.
+const SLICES_MAX: usize = ENDPOINTS_MAX;
+/// Maximum of all texts that are kept of slices: 50,000 endpoints with names as long as they may be.
+const BYTES_MAX: usize = 32 << 20;

@@ -35,14 +35,18 @@ fn slice(name: &str, kind: &str, endpoints: &Value) -> Value {
     })
 }
 
+fn put(slices: &mut Slices, it: &Value, settings: &KubernetesSource) {
+    let text = it.to_string();
+    let text: &RawValue = serde_json::from_str(&text).unwrap();
+    let Object { metadata } = serde_json::from_str(text.get()).unwrap();
+    let name = metadata.name.clone();
+    slices.put(name, Slice::read(text, metadata, settings, "shop"));
+}
+
 fn list(all: &[Value], settings: &KubernetesSource) -> EndpointList {
     let mut slices = Slices::default();
     for it in all {
-        let text = it.to_string();
-        let text: &RawValue = serde_json::from_str(&text).unwrap();
-        let Object { metadata } = serde_json::from_str(text.get()).unwrap();
-        let name = metadata.name.clone();
-        slices.put(name, Slice::read(text, metadata, settings));
+        put(&mut slices, it, settings);
     }
     slices.list(settings.family)
 }
@@ -195,7 +199,8 @@ fn what_cannot_be_used_is_left_out_and_told() {
         { "addresses": ["10.0.0.300"] },
         { "addresses": ["10.0.0.1"] },
     ]);
-    let torn = json!({ "metadata": { "name": "torn" }, "addressType": 7 });
+    let labels = json!({ "kubernetes.io/service-name": "orders" });
+    let torn = json!({ "metadata": { "name": "torn", "labels": labels }, "addressType": 7 });
     let all = [
         slice("a", "IPv4", &odd),
         slice("b", "FQDN", &json!([{ "addresses": ["unix:/run/x"] }])),
@@ -219,6 +224,96 @@ fn what_cannot_be_used_is_left_out_and_told() {
         "{}",
         skipped[4]
     );
+}
+
+#[test]
+fn a_slice_that_was_not_asked_for_and_a_link_local_address_are_left_out() {
+    let one = json!([{ "addresses": ["10.0.0.1"] }]);
+    let with = |pointer: &str, value: Value| {
+        let mut slice = slice("a", "IPv4", &one);
+        *slice.pointer_mut(pointer).unwrap() = value;
+        shown(&[slice], &settings())
+    };
+    let labels = "/metadata/labels/kubernetes.io~1service-name";
+    assert_eq!(with(labels, "orders".into()).0, ["10.0.0.1:8080 up"]);
+    let other = with(labels, "other".into());
+    assert_eq!(other.0, [""; 0]);
+    assert_eq!(
+        other.1,
+        ["a: it is of the Service \"other\", not of orders"]
+    );
+    let mut elsewhere = slice("a", "IPv4", &one);
+    for (namespace, used) in [("shop", 1), ("bank", 0)] {
+        elsewhere["metadata"]["namespace"] = namespace.into();
+        let (all, told) = shown(std::slice::from_ref(&elsewhere), &settings());
+        assert_eq!((all.len(), told.len()), (used, 1 - used), "{told:?}");
+        if let Some(told) = told.first() {
+            assert_eq!(told, "a: it is of the namespace bank, not of shop");
+        }
+    }
+    for (kind, address) in [
+        ("IPv4", "169.254.169.254"),
+        ("IPv6", "fe80::1"),
+        ("IPv6", "::ffff:169.254.169.254"),
+    ] {
+        let endpoints = json!([{ "addresses": [address] }]);
+        let (all, told) = shown(&[slice("a", kind, &endpoints)], &settings());
+        assert_eq!(all, [""; 0]);
+        assert!(told[0].contains("is a link-local address"), "{told:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_slices_is_bounded_whatever_is_in_them() {
+    // Puts slices until they are refused; returns their number and the reason.
+    let until_refused = |slice: &dyn Fn(usize) -> Value| {
+        let mut slices = Slices::default();
+        for count in 1..=60_000 {
+            put(&mut slices, &slice(count), &settings());
+            if let Err(ApiError::Garbled(why)) = slices.bounded() {
+                // Room is given back.
+                for count in 1..=count {
+                    slices.remove(slice(count)["metadata"]["name"].as_str().unwrap());
+                }
+                assert!(slices.bounded().is_ok() && !slices.has("orders"));
+                return (count, why);
+            }
+        }
+        panic!("no bound");
+    };
+    let empty = |count: usize| slice(&format!("s{count}"), "IPv4", &Value::Null);
+    let (count, why) = until_refused(&empty);
+    assert_eq!((count, &*why), (50_001, "more than 50000 EndpointSlices"));
+    let bad: Value = (0..1000).map(|_| json!({ "addresses": ["x"] })).collect();
+    let (count, why) = until_refused(&|count| slice(&format!("s{count}"), "IPv4", &bad));
+    assert_eq!(count, 51);
+    assert_eq!(
+        why,
+        "more than 50000 endpoints, with those that cannot be used"
+    );
+    let long = "x".repeat(1 << 20);
+    let named = |count: usize| slice(&format!("{long}{count}"), "IPv4", &Value::Null);
+    let pod = json!([{ "addresses": ["10.0.0.1"], "targetRef": { "name": long } }]);
+    let zoned = json!([{ "addresses": ["10.0.0.1"], "zone": long }]);
+    let of = |endpoints: &Value, count: usize| slice(&format!("s{count}"), "IPv4", endpoints);
+    let versioned = |count: usize| {
+        let mut slice = of(&json!([{ "addresses": ["10.0.0.1"] }]), count);
+        slice["metadata"]["labels"]["app.kubernetes.io/version"] = format!("1.0.0+{long}").into();
+        slice
+    };
+    for (slice, most) in [
+        (&named as &dyn Fn(usize) -> Value, 32),
+        (&|count| of(&pod, count), 32),
+        (&|count| of(&zoned, count), 32),
+        (&versioned, 16),
+    ] {
+        let (count, why) = until_refused(slice);
+        assert_eq!(count, most);
+        assert_eq!(
+            why,
+            "EndpointSlices with more than 32 MiB of names and labels"
+        );
+    }
 }
 
 #[test]
