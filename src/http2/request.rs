@@ -101,6 +101,7 @@ pub(crate) struct Reader<'a> {
     path: Option<Bytes>,
     scheme: bool,
     authority: bool,
+    host: bool,
     protocol: Option<ConnectProtocol>,
     content_length: Option<u64>,
     /// Values of several Cookie lines, joined.
@@ -122,6 +123,7 @@ impl<'a> Reader<'a> {
             path: None,
             scheme: false,
             authority: false,
+            host: false,
             protocol: None,
             content_length: None,
             headers: Headers::new(),
@@ -186,7 +188,12 @@ impl<'a> Reader<'a> {
     fn look_at(&mut self, known: Known, field: &Field<'_>) -> bool {
         let value = field.value();
         match known {
-            Known::Host => self.authority_differs(value),
+            Known::Host => {
+                // Several are malformed as in HTTP/1.1, even equal ones.
+                self.forbid(self.host, BadRequest::Host);
+                self.host = true;
+                self.authority_differs(value)
+            }
             Known::ContentLength => {
                 let length = decimal(value);
                 let wrong = length.is_none() || self.content_length.is_some();
@@ -249,16 +256,12 @@ impl<'a> Reader<'a> {
         let Some(authority) = authority.filter(|_| self.authority) else {
             return true;
         };
-        if authority.as_bytes() == host {
-            return false;
-        }
-        match (
-            Authority::parse(authority.as_bytes()),
-            Authority::parse(host),
-        ) {
-            (Ok(authority), Ok(host)) => !authority.is_same(&host),
-            _ => true,
-        }
+        let authority = authority.as_bytes();
+        authority != host
+            && !matches!(
+                (Authority::parse(authority), Authority::parse(host)),
+                (Ok(one), Ok(other)) if one.is_same(&other)
+            )
     }
 
     fn take_pseudo(&mut self, pseudo: Pseudo, value: &[u8]) {

@@ -27,6 +27,7 @@ async fn a_malformed_request_is_answered_counted_and_logged() {
         ":method GET|:scheme http|:authority a",
         "...|x-A 1",
         "...|connection close",
+        "...|host shop.example|host shop.example",
         "...|content-length 5",
         ":method GET|:scheme http|:path x|:authority a",
     ];
@@ -65,10 +66,10 @@ async fn a_malformed_request_is_answered_counted_and_logged() {
                 && line["reason"] == "http_request_error"
                 && line["protocol"] == "HTTP/2.0"
         });
-        (lines.count() == 10).then_some(())
+        (lines.count() == 12).then_some(())
     })
     .await;
-    assert!((refused(&proxy).await - 10.0).abs() < 0.5);
+    assert!((refused(&proxy).await - 12.0).abs() < 0.5);
     assert!(app.seen().iter().all(|seen| seen.target == "/"));
     drop(frames);
     proxy.finish().await;

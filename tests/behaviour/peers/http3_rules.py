@@ -108,6 +108,7 @@ MALFORMED = {
     "transfer-encoding": HEAD + (("transfer-encoding", "chunked"),),
     "upgrade": HEAD + (("upgrade", "h2c"),),
     "te": HEAD + (("te", "gzip"),),
+    "several equal hosts": HEAD + (("host", "shop.example"), ("host", "shop.example")),
     "another host": HEAD + (("host", "other.example"),),
     "no authority": head(authority=None),
     "a space in the path": head(path="/a b"),
