@@ -21,7 +21,7 @@ pub enum KeepAlive {
 /// Appends a request head in HTTP/1.1, Host first.
 ///
 /// Content-Length and Transfer-Encoding come from `framing`; those in `headers` are left out.
-/// Connection is written as it stands in `headers`. A byte of `target` that cannot stand in a
+/// Connection is written as it stands in `headers`, and with TE names it. A byte of `target` that cannot stand in a
 /// request line is written percent-encoded, so that no rewrite can split it.
 #[inline(never)] // On its own the compiler sees better what to keep in registers.
 pub fn encode_request_head(
@@ -41,6 +41,10 @@ pub fn encode_request_head(
         write_field(out, b"host", host.as_bytes());
     }
     headers.write(out, FRAMING_AND_HOST);
+    if headers.contains(Known::Te) {
+        // It is of this connection (RFC 9110 section 10.1.4). A list may have several lines.
+        out.put_slice(b"connection: TE\r\n");
+    }
     put_framing(out, framing);
     out.put_slice(b"\r\n");
 }

@@ -31,8 +31,31 @@ async fn hop_by_hop_fields_of_the_request_stay_here() {
     ] {
         assert!(!seen.fields.has(name), "{name}: {seen:?}");
     }
-    assert!(matches!(seen.field("te"), "" | "trailers"), "{seen:?}");
     assert_eq!(seen.field("x-three"), "3");
+    proxy.finish().await;
+}
+
+#[tokio::test]
+async fn te_is_passed_on_as_a_field_of_the_next_connection() {
+    let app = Backend::start(identity("app")).await;
+    let proxy = Settings::new(ALL).backend("app", &app).start().await;
+    for lines in ["te: gzip, trailers\nconnection: TE", "te: gzip", "x: 1"] {
+        proxy.request("GET", "/one", lines, b"").await;
+    }
+    let mut h2 = proxy.h2_client().await;
+    for lines in [&[("te", "trailers")][..], &[]] {
+        h2.request("GET", "/two", lines, b"").await.unwrap();
+    }
+    let seen = app.seen();
+    let seen = seen.iter().map(|seen| {
+        let all = |name: &str| seen.fields.all(name).join(", ");
+        (all("te"), all("connection").to_ascii_lowercase())
+    });
+    let seen: Vec<_> = seen.collect();
+    let with = ("trailers".to_owned(), "te".to_owned());
+    let without = (String::new(), String::new());
+    let expected = [&with, &without, &without, &with, &without];
+    assert!(seen.iter().eq(expected), "{seen:?}");
     proxy.finish().await;
 }
 

@@ -90,12 +90,18 @@ pub(crate) fn check_forwarded(seen: &Seen) {
     }
     let te = seen.field("te");
     assert!(te.is_empty() || te == "trailers", "TE: {seen:?}");
-    let connection = seen.field("connection").to_ascii_lowercase();
-    let fits = match connection.as_str() {
+    let mut options = seen.fields.all("connection").join(",").to_ascii_lowercase();
+    // A field of this hop is there if it is listed, and the reverse; HTTP/2 has no such list.
+    let is_http2 = seen.fields.has(":authority");
+    let lists_te = options.split(',').any(|option| option.trim() == "te");
+    assert_eq!(lists_te, te == "trailers" && !is_http2, "TE: {seen:?}");
+    if lists_te {
+        let others = options.split(',').filter(|option| option.trim() != "te");
+        options = others.collect::<Vec<_>>().join(",");
+    }
+    let fits = match options.trim() {
         "" | "keep-alive" | "close" => !upgrade,
         "upgrade" => upgrade,
-        // A name that is listed must also be there as a field of this hop.
-        "te" => !upgrade && te == "trailers",
         _ => false,
     };
     assert!(

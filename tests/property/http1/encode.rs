@@ -29,6 +29,23 @@ fn request(target: &str, fields: &[(&'static str, &'static str)], framing: Frami
 }
 
 #[test]
+fn te_is_named_as_a_field_of_the_connection() {
+    let alone = request("/", &[("host", "a"), ("te", "trailers")], Framing::None);
+    assert_eq!(
+        alone,
+        "POST / HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: TE\r\n\r\n"
+    );
+    let fields = [
+        ("connection", "upgrade"),
+        ("upgrade", "x"),
+        ("te", "trailers"),
+    ];
+    let switching = request("/", &fields, Framing::None);
+    assert!(switching.contains("\r\nconnection: upgrade\r\n"));
+    assert!(switching.ends_with("\r\nconnection: TE\r\n\r\n"));
+}
+
+#[test]
 fn a_request_has_its_host_first_and_its_framing_last() {
     let fields = [("accept", "*/*"), ("host", "a"), ("x", "1"), ("x", "2")];
     let expected = "POST /p?q HTTP/1.1\r\nhost: a\r\naccept: */*\r\nx: 1\r\nx: 2\r\n";
