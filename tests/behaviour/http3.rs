@@ -308,3 +308,41 @@ async fn a_client_whose_address_changes_keeps_its_connection() {
     assert!((accepted - 1.0).abs() < 0.1, "{accepted}");
     offer.proxy.finish().await;
 }
+
+#[tokio::test]
+async fn a_client_at_another_ip_address_ends_what_is_under_way_and_connects_again() {
+    let (arrived, go) = (Gate::new(), Gate::new());
+    let (told, held) = (arrived.clone(), go.clone());
+    let app = Backend::start(move |seen: &Seen| match seen.target.as_str() {
+        "/held" => {
+            told.open();
+            [vec![Act::Wait(held.clone())], answer("held")].concat()
+        }
+        target => answer(target),
+    })
+    .await;
+    let rules = r#"
+        [routes.inner]
+        path_prefix = "/inner"
+        pool = "app"
+        access = { allow = ["127.0.0.1"] }
+        [routes.outer]
+        path_prefix = "/outer"
+        pool = "app"
+        access = { allow = ["127.0.0.77"] }
+    "#;
+    let text = format!("{}{rules}", offered(""));
+    let Some(offer) = Offer::start(&text, &app).await else {
+        return;
+    };
+    let mut client = offer.hold("relocates").await;
+    arrived.wait().await;
+    client.say("move");
+    assert_eq!(client.line().await, "refused");
+    go.open();
+    client.ended().await.expect("all as it should be");
+    let seen = app.seen();
+    let targets: Vec<&str> = seen.iter().map(|seen| seen.target.as_str()).collect();
+    assert_eq!(targets, ["/inner/first", "/held"]);
+    offer.proxy.finish().await;
+}

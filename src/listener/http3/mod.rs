@@ -125,6 +125,16 @@ impl Server {
         let id = u64::from(streams.0.id());
         self.next = self.next.max(id + STREAMS_APART);
         let stream = Stream::new(&self.session, streams);
+        if self.has_moved() && !matches!(self.leaving, Leaving::Gone(..)) {
+            // Another connection shows what address the client has now. What is under way ends.
+            tracing::debug!(
+                listener = %self.connection.known_listener().name,
+                client = %self.connection.peer(),
+                "a client of HTTP/3 has another address"
+            );
+            self.leaving = Leaving::Gone(id, Instant::now());
+            self.control.go_away(id);
+        }
         if matches!(self.leaving, Leaving::Gone(first, _) if id >= first) {
             stream.reject();
             return;
@@ -164,6 +174,14 @@ impl Server {
         let knows =
             matches!(self.leaving, Leaving::Gone(_, since) if since.elapsed() >= self.round());
         knows && self.session.streams() == 0
+    }
+
+    /// Returns true if the client is not at the address that its handshake has proved, and that access
+    /// rules, limits and logs take it by. A new one counts before QUIC has validated it, so it must
+    /// never be taken in place of the old one. Another port is that of a NAT that forgets.
+    fn has_moved(&self) -> bool {
+        let now = self.session.connection.remote_address();
+        now.ip().to_canonical() != self.connection.peer()
     }
 
     /// Works on all but new streams; ready when the connection must end, with the code for that.

@@ -217,12 +217,40 @@ async def moves(address, ca):
         for turn in range(12):
             answer = await it.get(f"/moved/{turn}")
             assert answer.body == f"/moved/{turn}".encode(), answer.heads
-            moved = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            moved.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            moved.bind(("::", 0))
-            before = it._transport
-            await asyncio.get_running_loop().create_datagram_endpoint(lambda: it, sock=moved)
-            before.abort()
+            await move(it, "::")
+
+
+async def move(it, to):
+    """Goes on at another port of an address."""
+    moved = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    moved.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    moved.bind((to, 0))
+    before = it._transport
+    await asyncio.get_running_loop().create_datagram_endpoint(lambda: it, sock=moved)
+    before.abort()
+
+
+async def relocates(address, ca):
+    """A client whose IP address becomes another one: what is under way ends, nothing else is served."""
+    async with client(address, ca) as it:
+        assert (await it.get("/inner/first")).status == 200
+        assert (await it.get("/outer")).status == 403
+        held = it.request(path="/held")
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        await move(it, "::ffff:127.0.0.77")
+        # Neither with the rights of the old address nor with those of the new one.
+        for path in ("/inner/moved", "/outer"):
+            answer = await it.get(path)
+            assert (answer.code, answer.heads) == (0x10B, []), (path, answer.code, answer.heads)
+        await move(it, "::ffff:127.0.0.1")
+        answer = await it.get("/inner/back")
+        assert answer.code == 0x10B, (answer.code, answer.heads)
+        print("refused", flush=True)
+        answer = await it.answered(held)
+        assert (answer.status, answer.body) == (200, b"held"), answer.heads
+        code = await it.ended()
+        assert code == 0x100, hex(code)
 
 
 async def serial(address, ca):
