@@ -81,9 +81,10 @@ fn check_servers(check: &mut Check<'_>, place: &str, etcd: &Servers<'_>) {
         check.error(spans.of("endpoints"), message, hint);
     }
     let is_sent = check_login(check, place, spans, etcd.user, etcd.password);
-    if is_sent && etcd.endpoints.iter().any(|it| !it.tls) {
+    let is_open = |url: &ServerUrl| !url.tls && !url.address.is_local();
+    if is_sent && etcd.endpoints.iter().any(is_open) {
         let message = format!("{place} sends a password in plain text");
-        let hint = "servers with https:// keep it secret on the way";
+        let hint = super::registry::SECRET_ON_THE_WAY;
         check.warn(spans.of("endpoints"), message, hint);
     }
     let Some(tls) = etcd.tls else { return };

@@ -56,7 +56,7 @@ fn check_provider(check: &mut Check<'_>, place: &str, oidc: &OidcAuth) {
             let message = format!("{place}.ca is for TLS, and the issuer is not https://");
             check.error(spans.of("ca"), message, "remove it, or write https://");
         }
-        Ok(url) if !url.tls && !is_local(&url) => {
+        Ok(url) if !url.tls && !url.address.is_local() => {
             let message =
                 format!("{place}.issuer is not https://: who is on the way can log in as anybody");
             check.warn(spans.of("issuer"), message, "use https://");
@@ -207,12 +207,6 @@ fn is_same(one: &OidcAuth, other: &OidcAuth) -> bool {
 fn matches_path(rule: Option<&PathRule>, path: &str) -> bool {
     let matches = |rule: &PathRule| rule.matcher().is_ok_and(|it| it.matches(path));
     rule.is_none_or(matches)
-}
-
-fn is_local(url: &HttpUrl) -> bool {
-    let host = url.address.host();
-    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    &*host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Parameters that the proxy sets.

@@ -103,15 +103,23 @@ pub(super) fn check_access<'a>(
     check: &mut Check<'_>,
     place: &str,
     spans: &Spans,
-    urls: impl IntoIterator<Item = &'a HttpUrl>,
+    urls: impl IntoIterator<Item = &'a HttpUrl> + Clone,
     token: Option<&Secret>,
     ca: Option<&PathBuf>,
 ) {
     if let Some(token) = token {
         check.secret(&format!("{place}.token"), spans.of("token"), token);
+        let is_open = |url: &HttpUrl| !url.tls && !url.address.is_local();
+        if urls.clone().into_iter().any(is_open) {
+            let message = format!("{place} sends its token in plain text");
+            check.warn(spans.of("token"), message, SECRET_ON_THE_WAY);
+        }
     }
     if ca.is_some() && !urls.into_iter().any(|url| url.tls) {
         let message = format!("{place}.ca is for TLS, and the URL is not https://");
         check.error(spans.of("ca"), message, "remove it, or write https://");
     }
 }
+
+/// What keeps a secret of a service from those who read on the way to it.
+pub(super) const SECRET_ON_THE_WAY: &str = "servers with https:// keep it secret on the way";

@@ -165,6 +165,15 @@ impl EndpointAddress {
             Self::Unix(_) => Cow::Borrowed(""),
         }
     }
+
+    /// Tells whether it is on this machine, so that nobody on the way can read.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Socket(address) => address.ip().is_loopback(),
+            Self::Name(name, _) => &**name == "localhost",
+            Self::Unix(_) => true,
+        }
+    }
 }
 
 impl fmt::Display for EndpointAddress {
