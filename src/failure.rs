@@ -111,7 +111,9 @@ pub enum BadRequest {
     HeadTooLarge,
     /// The head has more fields than the limit.
     TooManyHeaders,
-    /// The body is larger than the limit.
+    /// The body is larger than `body_max` of its route.
+    BodyMax,
+    /// The body is larger than a filter of the embedding program allows.
     BodyTooLarge,
     /// A long body of unknown length, for an endpoint without chunked coding.
     LengthRequired,
@@ -304,7 +306,7 @@ impl BadRequest {
             Self::HeadTooLarge | Self::TooManyHeaders => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyMax | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
         }
@@ -330,7 +332,8 @@ impl BadRequest {
             Self::TargetTooLong => "the target is longer than limits.target",
             Self::HeadTooLarge => "the request head is larger than limits.head",
             Self::TooManyHeaders => "the request has more fields than limits.headers",
-            Self::BodyTooLarge => "the request body is larger than body_max",
+            Self::BodyMax => "the request body is larger than body_max of the route",
+            Self::BodyTooLarge => "the request body is larger than a filter allows",
             Self::LengthRequired => {
                 "the endpoint speaks HTTP/1.0; a long body needs Content-Length"
             }

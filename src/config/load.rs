@@ -300,6 +300,7 @@ mod tests {
         assert_eq!(json["pools"]["app"]["limits"]["queue_timeout"], "1s");
         assert_eq!(json["routes"]["all"]["timeouts"]["total"], "30s");
         assert_eq!(json["routes"]["all"]["pool"], "app");
+        assert_eq!(json["routes"]["all"]["body_max"], "10MiB");
         assert_eq!(json["listeners"]["web"]["limits"]["head"], "64KiB");
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     }

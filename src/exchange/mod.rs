@@ -18,7 +18,7 @@ mod subrequest;
 mod trace;
 mod transformed;
 
-use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
+use std::{cell::RefCell, fmt::Display, net::IpAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version};
@@ -279,6 +279,11 @@ impl Exchange {
     pub(crate) fn route(&self) -> Option<&Route> {
         let decision = self.decision.as_ref()?;
         self.snapshot.shared.routes.get(decision.route.0 as usize)
+    }
+
+    /// Maximum size of the request body on its route.
+    pub(crate) fn body_max(&self) -> Option<impl Display> {
+        self.route()?.body_max()
     }
 
     /// The regular expression that its route has for the path.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-use super::{Exchange, Failure};
+use super::{BadRequest, Exchange, Failure};
 use crate::semantics::{
     Headers,
     headers::{AsName, AsValue},
@@ -127,6 +127,22 @@ impl Exchange {
         let failure = self.failure?;
         let refused = self.refused().map(|refusal| refusal.reason.as_str());
         Some(refused.unwrap_or_else(|| failure.word()))
+    }
+
+    /// The sentence for the client about [`Self::failure`]: of the refusal, if a filter refused;
+    /// with the size, if a bound of the route did.
+    pub(crate) fn sentence(&self) -> Option<Cow<'static, str>> {
+        let failure = self.failure?;
+        if let Some(refusal) = self.refused() {
+            return Some(refusal.sentence.clone());
+        }
+        let sentence = failure.sentence();
+        Some(match (failure, self.body_max()) {
+            (Failure::BadRequest(BadRequest::BodyMax), Some(max)) => {
+                format!("{sentence}, which is {max}").into()
+            }
+            _ => sentence.into(),
+        })
     }
 
     /// The refusal that the exchange ends with.

@@ -34,10 +34,15 @@ impl Body {
     /// Fails with [`BadRequest::BodyTooLarge`] once more than `max` bytes have arrived.
     #[must_use]
     pub fn limited(self, max: u64) -> Self {
+        self.bounded(max, BadRequest::BodyTooLarge)
+    }
+
+    /// Fails by this rule once more than `max` bytes have arrived.
+    pub(crate) fn bounded(self, max: u64, rule: BadRequest) -> Self {
         if self.length().exact().is_some_and(|bytes| bytes <= max) {
             return self;
         }
-        self.transformed(Limit { left: max })
+        self.transformed(Limit { left: max, rule })
     }
 
     /// The body before all transforms.
@@ -87,12 +92,14 @@ impl<T: Transform + ?Sized> fmt::Debug for Transformed<T> {
 #[derive(Debug)]
 struct Limit {
     left: u64,
+    /// The rule that more bytes break.
+    rule: BadRequest,
 }
 
 impl Transform for Limit {
     fn data(&mut self, input: &mut Bytes) -> Result<Bytes, Failure> {
         let left = self.left.checked_sub(input.len() as u64);
-        self.left = left.ok_or(BadRequest::BodyTooLarge)?;
+        self.left = left.ok_or(self.rule)?;
         Ok(std::mem::take(input))
     }
 

@@ -7,14 +7,14 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::{
-    cached,
+    body_bound, cached,
     call::{CallTerms, Home, UpstreamCall, tell_attempts, tell_session},
     shadow,
     upload::upload_of,
     version,
 };
 use crate::{
-    exchange::{Exchange, Request, Response},
+    exchange::{Body, Exchange, Request, Response},
     failure::{Failure, Side},
     semantics::{grpc, upgrade::Offer},
     state::Route,
@@ -59,6 +59,9 @@ pub(super) async fn forward(
     let route = &snapshot.shared.routes[decision.route.0 as usize];
     if exchange.is_given_up(timer::recent()) {
         return Err(Failure::ResponseTimeout);
+    }
+    if !matches!(request.body, Body::Empty) {
+        body_bound::hold(exchange, route, home, request)?;
     }
     if let Some(shadow) = &route.shadow {
         shadow::begin(connection, exchange, shadow, home, request, offer);

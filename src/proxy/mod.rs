@@ -2,6 +2,7 @@
 
 mod admit;
 mod begin;
+mod body_bound;
 mod cached;
 mod call;
 mod challenge;

@@ -32,7 +32,7 @@ fn told(exchange: &mut Exchange, failure: Failure) -> Response {
     let refusal = exchange.refused();
     let status = refusal.map_or_else(|| failure.status(), |it| it.status);
     let word = refusal.map_or_else(|| failure.word(), |it| it.reason.as_str());
-    let sentence = refusal.map_or_else(|| failure.sentence().into(), |it| it.sentence.clone());
+    let sentence = exchange.sentence().unwrap_or_default();
     if exchange.grpc {
         let status = if exchange.is_given_up(Instant::now()) {
             grpc::DEADLINE_EXCEEDED

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    exchange::{Exchange, Failure, Obstacle},
+    exchange::{BadRequest, Exchange, Failure, Obstacle},
     timer,
     upstream::condition,
 };
@@ -17,6 +17,7 @@ pub(super) fn detail(exchange: &Exchange) -> Option<Cow<'_, str>> {
     }
     let detail = match exchange.failure()? {
         Failure::LimitReached => Some(limit(exchange)),
+        Failure::BadRequest(BadRequest::BodyMax) => body_max(exchange),
         Failure::NoEndpoint => no_endpoint(exchange),
         Failure::BreakerOpen => {
             let pool = exchange.pool()?;
@@ -28,6 +29,19 @@ pub(super) fn detail(exchange: &Exchange) -> Option<Cow<'_, str>> {
         _ => None,
     };
     detail.map(Cow::Owned)
+}
+
+fn body_max(exchange: &Exchange) -> Option<String> {
+    let (route, max) = (exchange.route()?, exchange.body_max()?);
+    let default = if route.bounds_bodies {
+        " by default"
+    } else {
+        ""
+    };
+    Some(format!(
+        "body_max of route {} is {max}{default}; a larger size, or false, lets such bodies pass",
+        route.name
+    ))
 }
 
 fn limit(exchange: &Exchange) -> String {

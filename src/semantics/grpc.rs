@@ -19,6 +19,12 @@ pub fn is_grpc(headers: &Headers) -> bool {
     })
 }
 
+/// Returns true if the content type is one of gRPC-Web.
+pub fn is_grpc_web(headers: &Headers) -> bool {
+    let kind = headers.get(Known::ContentType);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc-web"))
+}
+
 /// Returns the gRPC status for a failure.
 pub fn status_of(failure: Failure) -> u16 {
     if failure == Failure::ResponseTimeout {

@@ -10,7 +10,7 @@ use crate::{
     config::{
         Config,
         schema::Underscores,
-        value::{BindAddress, FieldSource},
+        value::{BindAddress, BodyBound, ByteSize, FieldSource},
     },
     filter::{
         AuthFilter, Chain, ErrorPages, Provider, RateLimitFilter, RateRule, RedisStore, RemoteKeys,
@@ -151,6 +151,7 @@ impl Snapshot {
             retry: Arc::clone(&route.retry),
             // It has been led through them.
             filters: Chain::default(),
+            bounds_bodies: route.bounds_bodies,
             deadlines: route.deadlines,
             grpc_web: route.grpc_web,
             logged: route.logged,
@@ -295,6 +296,8 @@ pub struct Route {
     pub retry: Arc<RetryPolicy>,
     /// Filters for requests and responses.
     pub filters: Chain,
+    /// True if bodies on the way to its pools have the default bound: it writes none.
+    pub bounds_bodies: bool,
     /// True if clients may shorten the total time, and endpoints are told what is left of it.
     pub deadlines: bool,
     /// True if calls in gRPC-Web are turned into gRPC.
@@ -305,6 +308,14 @@ pub struct Route {
     pub version_header: Option<Box<HeaderName>>,
     /// Copies of its requests.
     pub shadow: Option<Arc<Shadow>>,
+}
+
+impl Route {
+    /// Maximum size of a request body; of calls of gRPC only if it is written.
+    pub fn body_max(&self) -> Option<ByteSize> {
+        let default = self.bounds_bodies.then_some(BodyBound::DEFAULT);
+        self.filters.body_max().map(ByteSize).or(default)
+    }
 }
 
 /// Destination of a route's requests.

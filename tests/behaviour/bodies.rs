@@ -11,6 +11,7 @@ const ALL: &str = r#"
     address = "$web"
     [routes.all]
     pool = "app"
+    body_max = false
     [pools.app]
     endpoints = ["$app"]
 "#;

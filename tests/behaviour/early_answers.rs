@@ -16,6 +16,7 @@ const ALL: &str = r#"
     address = "$web"
     [routes.all]
     pool = "app"
+    body_max = false
     [routes.fixed]
     path = "/fixed"
     respond = { status = 413 }

@@ -90,7 +90,7 @@ async fn failures_of_the_proxy_pass_the_filters_that_saw_the_request() {
     let nobody = dead();
     let mut tables =
         route("refused", "", nobody.address()) + &route("broken", "", broken.address());
-    tables.push_str("[routes.no]\npath = \"/no\"\nbody_max = 0\npool = \"broken\"\n");
+    tables.push_str("[routes.no]\npath = \"/no\"\nbody_max = \"0B\"\npool = \"broken\"\n");
     let proxy = Inside::embed(1, &tables, |server| {
         let third = step("third").on_response(|exchange, response| {
             let failure = exchange.failure().map(Failure::word);

@@ -163,6 +163,19 @@ async fn bodies_stream_in_both_directions() {
 }
 
 #[tokio::test]
+async fn a_body_over_10_mib_is_refused_by_default() {
+    let app = Backend::start(|_| answer("app")).await;
+    let Some(offer) = Offer::start(&offered(""), &app).await else {
+        return;
+    };
+    let bytes_max = (10 << 20).to_string();
+    offer.run(CLIENT, "bound", &[&bytes_max]).await;
+    let whole = app.seen().into_iter().filter(|seen| seen.complete);
+    assert_eq!(whole.count(), 1);
+    offer.proxy.finish().await;
+}
+
+#[tokio::test]
 async fn an_early_answer_stops_the_request_in_order() {
     let app = Backend::start(|seen: &Seen| match seen.target.as_str() {
         // Without reading the body.

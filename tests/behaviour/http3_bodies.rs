@@ -109,7 +109,7 @@ mod large {
             let shop = authority.issue("shop", &["shop.example"]);
             let app = LargeBackend::start(Protocol::Http1, shop.server(&[])).await;
             // On a busy machine the kernel takes its time with a body that was held.
-            let patient = "timeouts = { total = \"2m\" }\n[pools.app]";
+            let patient = "body_max = false\ntimeouts = { total = \"2m\" }\n[pools.app]";
             let text = offered("").replace("[pools.app]", patient);
             let text = format!("[proxy]\nworkers = {workers}\n{text}");
             let settings = Settings::new(&text).address("app", app.address());

@@ -28,7 +28,7 @@ impl Stage {
         for protocol in Protocol::ALL {
             let name = protocol.name();
             text += &format!(
-                "[routes.{name}]\npath_prefix = \"/{name}\"\npool = \"{name}\"\n\
+                "[routes.{name}]\npath_prefix = \"/{name}\"\npool = \"{name}\"\nbody_max = false\n\
                  [pools.{name}]\nendpoints = [\"${name}\"]\n"
             );
             if protocol.is_http2() {

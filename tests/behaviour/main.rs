@@ -22,6 +22,7 @@ mod balancing;
 mod beside;
 mod blame;
 mod bodies;
+mod body_max;
 mod breaker;
 mod breaker_retries;
 mod broken_answers;

@@ -19,6 +19,7 @@ const ALL: &str = r#"
     address = "$web"
     [routes.all]
     pool = "app"
+    body_max = false
     [pools.app]
     endpoints = ["$app"]
 "#;

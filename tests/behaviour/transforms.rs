@@ -99,9 +99,11 @@ async fn started(one: std::net::SocketAddr, two: std::net::SocketAddr) -> Inside
         [routes.one]
         path_prefix = "/one"
         pool = "one"
+        body_max = false
         [routes.two]
         path_prefix = "/two"
         pool = "two"
+        body_max = false
         [pools.one]
         endpoints = ["{one}"]
         ejection = false

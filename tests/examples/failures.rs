@@ -134,8 +134,9 @@ const RULES: &[BadRequest] = {
         match rule {
             RequestLine | Target | Path | Version | Header | Underscore | Host | ContentLength
             | TransferEncoding | UnknownCoding | WebSocketKey | Chunk | BodyLength | Method
-            | TargetTooLong | HeadTooLarge | TooManyHeaders | BodyTooLarge | LengthRequired
-            | Expectation | Http2 | NotTls | GrpcWebText | GrpcWebFlags | GrpcWebLength => {}
+            | TargetTooLong | HeadTooLarge | TooManyHeaders | BodyMax | BodyTooLarge
+            | LengthRequired | Expectation | Http2 | NotTls | GrpcWebText | GrpcWebFlags
+            | GrpcWebLength => {}
         }
     }
     known(Http2);
@@ -158,6 +159,7 @@ const RULES: &[BadRequest] = {
         GrpcWebLength,
         Method,
         LengthRequired,
+        BodyMax,
         BodyTooLarge,
         TargetTooLong,
         Expectation,

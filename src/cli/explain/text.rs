@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
 use crate::{
     cli::print::columns,
+    config::value::ByteSize,
     route::RouteOutcome,
     state::{
         ArrivalReason, Explained, ExplainedAction, ExplainedCandidate, ExplainedPolicies,
@@ -175,7 +176,12 @@ fn policies(out: &mut String, policies: &ExplainedPolicies) {
         let _ = writeln!(out, "  shadow: {share} % are copied to {}", shadow.to);
     }
     if let Some(bytes) = policies.body_max {
-        let _ = writeln!(out, "  body: {bytes} bytes at most");
+        let size = ByteSize(bytes);
+        let default = match policies.body_max_is_default {
+            true => " by default; calls of gRPC have no bound",
+            false => "",
+        };
+        let _ = writeln!(out, "  body: {size} at most{default}");
     }
 }
 

@@ -24,7 +24,7 @@ use crate::config::setting::{
     FileContent, Form, Node, Reader, Setting, Shape, Spanned, choice, table,
 };
 use crate::config::value::{
-    ByteSize, CertificatePart, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch,
+    BodyBound, CertificatePart, HostPattern, Mismatch, Name, Pattern, Template, ValueMatch,
 };
 use crate::route::{PathMatch, PathPatternError};
 
@@ -99,8 +99,8 @@ table! {
         pub grpc_web: bool = false,
         /// Lines in the access log, where there is one. `false`: none of this route's requests is written, failures included; metrics, `/requests` and `why` have them all the same.
         pub access_log: bool = true,
-        /// Bytes of a request body; more is answered with 413. Not set: no bound.
-        pub body_max: Option<ByteSize> = None,
+        /// Bytes of a request body; more is answered with 413. The default holds on the way to a pool, but not for calls of gRPC and gRPC-Web to one with HTTP/2, whose streams have no end; a size that is written holds for all. `false`: no bound. `"0B"`: no body.
+        pub body_max: BodyBound = BodyBound::Default,
     }
     choices {
         /// Condition on the path; without one, any path.

@@ -82,11 +82,9 @@ impl Page {
 
 impl<'e> Told<'e> {
     pub(super) fn of(exchange: &'e Exchange, status: StatusCode) -> Self {
-        let refused = exchange.refused().map(|refusal| refusal.sentence.clone());
-        let failed = || exchange.failure().map(|failure| failure.sentence().into());
         Self {
             status,
-            detail: refused.or_else(failed).unwrap_or_default(),
+            detail: exchange.sentence().unwrap_or_default(),
             reason: exchange.reason(),
             request_id: exchange.request_id(),
         }

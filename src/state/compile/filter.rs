@@ -13,7 +13,7 @@ use crate::{
     config::{
         Config, Spanned, schema,
         setting::FileContent,
-        value::{MediaPattern, RateKey},
+        value::{BodyBound, MediaPattern, RateKey},
     },
     filter::{
         AccessFilter, Adaptive, AddressBlocks, AllowedList, AllowedMethods, AnyFilter, BodyMax,
@@ -83,8 +83,9 @@ pub(super) fn build(
     filters.extend(access.map(AnyFilter::ClaimAccess));
     filters.extend(after.map(AnyFilter::RateLimit));
     filters.extend(written.fault.as_ref().map(fault).map(AnyFilter::Fault));
-    let body_max = written.body_max.map(|max| BodyMax(max.bytes()));
-    filters.extend(body_max.map(AnyFilter::BodyMax));
+    if let BodyBound::Written(max) = written.body_max {
+        filters.push(AnyFilter::BodyMax(BodyMax(max.bytes())));
+    }
     filters.extend(custom(source, registry, name, written));
     filters.extend(
         written

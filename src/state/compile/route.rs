@@ -167,6 +167,8 @@ pub(super) fn build(
             idle: written.timeouts.idle,
         },
         retry: shared(policies, retry(written)),
+        bounds_bodies: matches!(written.body_max, value::BodyBound::Default)
+            && !written.destination.pools(&source.config).is_empty(),
         deadlines: written.timeouts.from_client,
         filters: Chain::new(filter::build(source, registry, name, written)?),
         grpc_web: written.grpc_web,

@@ -85,6 +85,8 @@ pub(super) fn build(
             },
             retry: Arc::new(once()),
             filters: Chain::default(),
+            // They are bounded by its own `body_max`.
+            bounds_bodies: false,
             deadlines: false,
             grpc_web: false,
             logged: false,

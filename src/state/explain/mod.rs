@@ -15,7 +15,7 @@ pub use candidate::ExplainedCandidate;
 use candidate::candidates;
 
 use crate::{
-    config::Config,
+    config::{Config, value::ByteSize},
     filter::{AuthFilter, KeptOut, RateRule, RateStore},
     rollout::{self, BadVersion, Rollout},
     route::Explanation,
@@ -175,6 +175,9 @@ pub struct ExplainedPolicies {
     pub grpc_web: bool,
     /// Maximum size of its body in bytes.
     pub body_max: Option<u64>,
+    /// True if that is the default, which does not hold for calls of gRPC.
+    #[serde(default)]
+    pub body_max_is_default: bool,
     /// Copies of requests like this one.
     #[serde(default)]
     pub shadow: Option<ExplainedShadow>,
@@ -342,7 +345,8 @@ fn policies(snapshot: &Snapshot, route: &Route, client: IpAddr) -> ExplainedPoli
         from_policies: snapshot.config.policies.of_route(&route.name),
         replaced_policies: snapshot.config.policies.replaced_in(&route.name),
         grpc_web: route.grpc_web,
-        body_max: route.filters.body_max(),
+        body_max: route.body_max().map(ByteSize::bytes),
+        body_max_is_default: route.bounds_bodies,
         shadow: route.shadow.as_ref().map(|shadow| ExplainedShadow {
             to: shadow.to_string(),
             share: shadow.share,

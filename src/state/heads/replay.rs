@@ -251,7 +251,7 @@ fn policies(old: &Snapshot, new: &Snapshot, was: RouteIndex, is: RouteIndex) -> 
         ("auth", was.auth != is.auth),
         ("rate_limit", was.rate_limit != is.rate_limit),
         ("concurrency", was.concurrency != is.concurrency),
-        ("body_max", was.body_max != is.body_max),
+        ("body_max", !was.body_max.is_same_rule(is.body_max)),
         ("rewrite", was.rewrite != is.rewrite),
         ("fault", was.fault != is.fault),
         ("cache", was.cache != is.cache),

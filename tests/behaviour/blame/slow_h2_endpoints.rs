@@ -23,6 +23,7 @@ const IMPATIENT: &str = r#"
     address = "$web"
     [routes.all]
     pool = "app"
+    body_max = false
     timeouts = { attempt = "1s", idle = "1s" }
     retry = { attempts = 1 }
     [pools.app]

@@ -17,6 +17,7 @@ const IMPATIENT: &str = r#"
     timeouts = { body_idle = "1s" }
     [routes.all]
     pool = "app"
+    body_max = false
     timeouts = { attempt = "1s", idle = "1s" }
     retry = { attempts = 1 }
     [pools.app]

@@ -141,6 +141,22 @@ async def compressed(address, ca):
         assert (head.status, head.body) == (200, b""), head.heads
 
 
+async def bound(address, ca, bytes_max):
+    """Bodies that announce too much, and that bring too much."""
+    size = int(bytes_max)
+    async with client(address, ca) as it:
+        announced = it.request("POST", "/", [("content-length", str(size + 1))], end=False)
+        brought = it.request("POST", "/", end=False)
+        it.body(brought, b"x" * size, end=False)
+        fits = it.request("POST", "/", end=False)
+        it.body(fits, b"x" * size)
+        it.body(brought, b"x")
+        for stream, status in ((announced, 413), (brought, 413), (fits, 200)):
+            answer = await it.answered(stream)
+            assert answer.status == status, (stream, answer.heads)
+            assert status == 200 or b"10MiB" in answer.body, answer.body
+
+
 async def cut(address, ca):
     """A body that the endpoint breaks off never ends in order."""
     async with client(address, ca) as it:

@@ -14,6 +14,7 @@ const HALF: &str = r#"
     [routes.up]
     path_prefix = "/up"
     rollout = "orders"
+    body_max = false
     timeouts = { idle = "300ms" }
     retry = { attempts = 1 }
 "#;
