@@ -5,6 +5,7 @@
 //! becomes a comment that says what to do instead. Nothing is guessed: a setting whose meaning
 //! differs is told.
 
+mod body;
 mod caddy;
 mod chosen;
 mod document;

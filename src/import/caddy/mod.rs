@@ -75,6 +75,10 @@ impl Translator {
         let made = self.made.listeners.into_iter().chain(self.made.routes);
         let mut document = Document::of(self.head, single.chain(made).chain(pools));
         document.share_of_routes();
+        document.bound_bodies(
+            "false",
+            "Caddy has no bound on request bodies; the default here is 10MiB",
+        );
         document
     }
 

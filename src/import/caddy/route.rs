@@ -264,6 +264,7 @@ impl Translator {
             "request_body" => {
                 let max = line.block.iter().find(|it| it.name() == "max_size");
                 match max.and_then(|it| bytes(it.args().first()?)) {
+                    Some(0) => table.needless(&line.source, "0 is no bound"),
                     Some(bytes) => table.set(&line.source, "body_max", quoted(&format!("{bytes}B"))),
                     None => untranslated(table, line),
                 }

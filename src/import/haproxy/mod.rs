@@ -143,6 +143,10 @@ impl Translator<'_> {
         let mut document = Document::of(self.head, all);
         document.share("listeners", &["address", "tls"]);
         document.share_of_routes();
+        document.bound_bodies(
+            "false",
+            "HAProxy has no bound on request bodies; the default here is 10MiB",
+        );
         document.share("pools", &["endpoints", "picker"]);
         document
     }

@@ -161,6 +161,10 @@ impl<'a> Translator<'a> {
         let mut document = Document::of(head, single.chain(made).chain(pools));
         document.share("listeners", &["address", "tls", "protocols"]);
         document.share_of_routes();
+        document.bound_bodies(
+            "\"1MiB\"",
+            "nginx: client_max_body_size is 1m where it is not written",
+        );
         document.share("pools", &["endpoints", "picker"]);
         document
     }

@@ -68,11 +68,11 @@ impl<'a> Translator<'a> {
         if let Some(it) = level.one("client_max_body_size")
             && let Some(bytes) = bytes(it.first())
         {
-            if bytes == 0 {
-                table.needless(&it.source, "there is no bound unless one is written");
-            } else {
-                table.set(&it.source, "body_max", size(bytes));
-            }
+            let bound = match bytes {
+                0 => "false".to_owned(),
+                bytes => size(bytes),
+            };
+            table.set(&it.source, "body_max", bound);
         }
     }
 

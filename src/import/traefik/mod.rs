@@ -116,6 +116,10 @@ impl<'n> Translator<'n> {
         let mut document = Document::of(self.head, all);
         document.share("listeners", &["address", "tls"]);
         document.share_of_routes();
+        document.bound_bodies(
+            "false",
+            "Traefik has no bound on request bodies; the default here is 10MiB",
+        );
         document.share(
             "pools",
             &["endpoints", "picker", "tls", "protocol", "health"],
