@@ -3,7 +3,7 @@
 use crate::{
     load::{Load, Version},
     message::Request,
-    peer::Setup,
+    peer::{Features, Setup},
 };
 
 /// One line of the table.
@@ -79,6 +79,14 @@ pub(crate) fn all() -> Vec<Scenario> {
         ..get()
     };
     let post = load(Request::get(128).with_body(4096), 64);
+    // As the others, which have no bound here.
+    let unbound = || Setup {
+        features: Features {
+            route: "body_max = false",
+            ..Features::default()
+        },
+        ..Setup::default()
+    };
     let (with_endpoints, with_routes, with_workers) = (
         Setup {
             endpoints: 1_000,
@@ -119,8 +127,10 @@ pub(crate) fn all() -> Vec<Scenario> {
             get(),
         )
         .with(with_workers),
-        scenario("upload-64m", "64 MiB request bodies", upload()),
-        scenario("upload-64m-tls", "the same over TLS", upload()).over_tls(),
+        scenario("upload-64m", "64 MiB request bodies", upload()).with(unbound()),
+        scenario("upload-64m-tls", "the same over TLS", upload())
+            .with(unbound())
+            .over_tls(),
         scenario("download-64m", "64 MiB answers", download()),
         scenario("download-64m-tls", "the same over TLS", download()).over_tls(),
         scenario(
