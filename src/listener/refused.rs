@@ -22,7 +22,7 @@ pub(super) fn tell_tls(
     connection: &Connection,
     listener: &Arc<str>,
     error: &io::Error,
-    refused: Option<Refusal>,
+    refused: Option<&Refusal>,
 ) {
     let kind = if tls::is_certificate_missing(error) {
         Some(Kind::NoCertificate)
@@ -38,7 +38,7 @@ pub(super) fn tell_quic(
     connection: &Connection,
     listener: &Arc<str>,
     error: &quinn::ConnectionError,
-    refused: Option<Refusal>,
+    refused: Option<&Refusal>,
 ) {
     let kind = match error {
         quinn::ConnectionError::TransportError(error) => Some(match u64::from(error.code) {
@@ -71,11 +71,11 @@ fn tell(
     listener: &Arc<str>,
     error: &dyn Display,
     kind: Option<Kind>,
-    refused: Option<Refusal>,
+    refused: Option<&Refusal>,
     protocol: &'static str,
 ) {
     let client = connection.peer();
-    let kind = match &refused {
+    let kind = match refused {
         Some(Refusal {
             cause: RefusalCause::Revoked,
             serial,
@@ -89,7 +89,7 @@ fn tell(
         tracing::debug!(%listener, %client, %error, "{protocol} handshake failed");
         return;
     };
-    let why = match (&refused, &kind) {
+    let why = match (refused, &kind) {
         (Some(refusal), _) => Some(refusal.cause.words()),
         (None, Kind::NoCertificate) => Some("it sent no certificate, and client_auth requires one"),
         _ => None,
@@ -97,8 +97,8 @@ fn tell(
     let Some(passed_over) = TOLD.due((Arc::clone(listener), kind), Instant::now()) else {
         return;
     };
-    let subject = refused.as_ref().map(|it| it.subject.as_str());
-    let serial = refused.as_ref().map(|it| it.serial.as_str());
+    let subject = refused.map(|it| it.subject.as_str());
+    let serial = refused.map(|it| it.serial.as_str());
     tracing::warn!(
         %listener, %client, subject, serial, %error, why, passed_over,
         "{protocol} handshake with a client failed"

@@ -49,7 +49,7 @@ pub(super) async fn shake(connection: &Connection, stream: Stream, tls: &ServerT
         // It connected and left, as checks of load balancers do.
         Ok(None) => Shaken::Failed,
         Err(error) => {
-            refused::tell_tls(connection, &listener.name, &error, refused);
+            refused::tell_tls(connection, &listener.name, &error, refused.as_ref());
             metrics.handshake(&listener.name, "failed");
             Shaken::Failed
         }

@@ -118,7 +118,7 @@ fn states(content: &Dated, now: SystemTime) -> impl Iterator<Item = State> + use
     let [first, second] = match content {
         Dated::Certificate(certificate) => states_of(certificate, now),
         Dated::Revocations(lists) => {
-            let due = lists.overdue(now).and(lists.next_update());
+            let due = lists.overdue(now).and_then(|_| lists.next_update());
             [due.map(State::SuccessorDue), None]
         }
     };

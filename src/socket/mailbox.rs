@@ -114,7 +114,7 @@ impl Mailboxes {
         if home.address == self.number {
             self.put(home.worker, datagram);
         } else if let Some(other) = self.neighbour(|it| it.number == home.address) {
-            other.put(home.worker, datagram.as_at(other.at));
+            other.put(home.worker, datagram.seen_at(other.at));
         }
     }
 
@@ -126,7 +126,7 @@ impl Mailboxes {
         }
         let (to, port) = (datagram.to, self.at.port());
         match self.neighbour(|it| it.accepts() && it.covers(to) && it.at.port() == port) {
-            Some(other) => other.put(worker, datagram.as_at(other.at)),
+            Some(other) => other.put(worker, datagram.seen_at(other.at)),
             None => self.put(worker, datagram),
         }
     }
@@ -178,7 +178,7 @@ impl Mailboxes {
 impl Datagram {
     /// Returns it with its addresses as a socket at `at` has them: one for IPv6 has those of IPv4
     /// mapped.
-    fn as_at(mut self, at: SocketAddr) -> Self {
+    fn seen_at(mut self, at: SocketAddr) -> Self {
         let written = |ip: IpAddr| match (at, ip.to_canonical()) {
             (SocketAddr::V6(_), IpAddr::V4(v4)) => IpAddr::V6(v4.to_ipv6_mapped()),
             (_, canonical) => canonical,

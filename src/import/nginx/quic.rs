@@ -91,11 +91,11 @@ impl<'a> Translator<'a> {
         }
         let is_own = |port: &&str| port.contains('$') || spoken.iter().any(|it| it == port);
         let leads_nowhere = |port: &&str| lost.iter().any(|it| it == port);
-        if !spoken.is_empty() && ports.iter().all(|it| is_own(it)) {
+        if !spoken.is_empty() && ports.iter().all(is_own) {
             table.needless(&line.source, "the proxy sends Alt-Svc by itself");
             return true;
         }
-        if spoken.is_empty() || ports.iter().any(|it| leads_nowhere(it)) {
+        if spoken.is_empty() || ports.iter().any(leads_nowhere) {
             table.untranslated(
                 &line.source,
                 "nothing speaks HTTP/3 at that port here, so clients are not sent there; the proxy sends Alt-Svc by itself once protocols of the listener has \"h3\"",

@@ -254,7 +254,8 @@ async fn serve(
         Err(timer::Elapsed) => metrics.handshake(&listener.name, "late"),
         Ok(Err(error)) => {
             metrics.handshake(&listener.name, "failed");
-            refused::tell_quic(connection, &listener.name, &error, refusals.take());
+            let refusal = refusals.take();
+            refused::tell_quic(connection, &listener.name, &error, refusal.as_ref());
         }
         Ok(Ok((result, server))) => {
             metrics.handshake(&listener.name, result);

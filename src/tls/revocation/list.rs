@@ -55,9 +55,8 @@ impl List {
         line: usize,
         der: CertificateRevocationListDer<'static>,
     ) -> Result<Self, ListFault> {
-        let parsed = match CertificateRevocationList::from_der(&der) {
-            Ok((rest, parsed)) if rest.is_empty() => parsed,
-            _ => return Err(ListFault::Malformed),
+        let Ok(([], parsed)) = CertificateRevocationList::from_der(&der) else {
+            return Err(ListFault::Malformed);
         };
         let issuer = || subject::short(parsed.issuer());
         let extension = |oid: &Oid<'_>| {

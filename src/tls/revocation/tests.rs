@@ -15,6 +15,7 @@ struct Ca {
     folder: tempfile::TempDir,
 }
 
+#[derive(Clone, Copy)]
 struct Wanted<'a> {
     number: u64,
     revoked: Option<u64>,
