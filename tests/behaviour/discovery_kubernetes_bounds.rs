@@ -1,5 +1,5 @@
-//! What a server of Kubernetes can make the proxy keep is bounded, and what it was not asked for is
-//! left out.
+//! Bounds on what a server of Kubernetes can make the proxy keep; what it was not asked for is left
+//! out.
 
 use serde_json::{Value, json};
 

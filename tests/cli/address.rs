@@ -1,4 +1,4 @@
-//! How a command finds the running proxy.
+//! The way in which a command finds the running proxy.
 
 use std::fs;
 use std::process::Command;

@@ -121,5 +121,5 @@ pub(super) fn check_access<'a>(
     }
 }
 
-/// What keeps a secret of a service from those who read on the way to it.
+/// Remedy that keeps a secret of a service from those who read on the way to it.
 pub(super) const SECRET_ON_THE_WAY: &str = "servers with https:// keep it secret on the way";
