@@ -154,7 +154,6 @@ cors = { origins = ["https://shop.example"] }"#,
             "maintenance, prepared and off",
             on_route!("maintenance = { on = false }"),
         ),
-        ("gRPC-Web, not asked for", on_route!("grpc_web = true")),
         (
             "copies of POST requests, GET asked",
             Features {
