@@ -221,11 +221,11 @@ async fn endpoints_that_stop_reading_hold_their_clients_back() {
     stage.proxy.finish().await;
 }
 
-/// Length of a body that must not be held in memory: `LARGE_BYTES`, or 1 GiB.
+/// Length of a body that must not be held in memory: `LARGE_BYTES`, or 256 MiB.
 fn large() -> u64 {
     match std::env::var("LARGE_BYTES") {
         Ok(bytes) => bytes.parse().expect("LARGE_BYTES is a count of bytes"),
-        Err(_) => 1 << 30,
+        Err(_) => 256 << 20,
     }
 }
 

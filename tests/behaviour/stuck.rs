@@ -87,9 +87,9 @@ async fn readers_of_http2_that_are_stuck_share_the_budget_of_their_connection() 
     for (streams, window, most) in [
         (1, 1_000_000, 350),
         (1, 0x7000_0000, 450),
-        (60, 0, 1_600),
-        (60, 1_000_000, 1_600),
-        (60, 0x7000_0000, 1_600),
+        (60, 0, 1_800),
+        (60, 1_000_000, 1_800),
+        (60, 0x7000_0000, 1_800),
     ] {
         let before = proxy.memory();
         let mut all = Vec::new();

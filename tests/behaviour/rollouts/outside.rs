@@ -16,7 +16,7 @@ async fn deadlines_of_clients_and_their_slow_uploads_count_for_nobody() {
         move |seen: &Seen| match seen.target.as_str() {
             "/slow" => vec![
                 Act::Read,
-                Act::Pause(Duration::from_millis(60)),
+                Act::Pause(Duration::from_millis(600)),
                 Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()),
             ],
             _ => identity(version)(seen),
