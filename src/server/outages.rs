@@ -50,6 +50,7 @@ impl Outages {
     }
 
     /// Notes that something has failed since then.
+    #[cfg(feature = "http3")]
     pub(crate) fn begun(&self, what: impl Into<Cow<'static, str>>, since: SystemTime, why: &str) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let why = why.to_owned();

@@ -41,6 +41,7 @@ pub use fault::TlsFault;
 pub use file::Stamps;
 pub use ocsp::OcspFault;
 pub use part::{Renewal, Renewed};
+#[cfg(feature = "http3")]
 pub(crate) use refusal::take as take_refusal;
 pub use refusal::{FaultKind, Refusal, RefusalCause, fault_kind, is_certificate_missing, watched};
 pub use revocation::{ListFault, ListInUse, RevocationLists};

@@ -61,6 +61,7 @@ pub(crate) fn load_of_routes(routes: usize) -> Load {
 }
 
 /// All of them, in the order of the table.
+#[expect(clippy::too_many_lines, reason = "a list")]
 pub(crate) fn all() -> Vec<Scenario> {
     let get = || load(Request::get(128), 64);
     let large = 64 * 1024 * 1024;
