@@ -39,8 +39,7 @@ impl Age {
             false => *self.quiet_since.get_or_insert(now),
         };
         let listener = connection.known_listener();
-        let worn =
-            listener.requests_per_connection > 0 && requests >= listener.requests_per_connection;
+        let worn = connection.is_worn(listener.requests_per_connection, 0);
         let deadline = quiet_since + listener.timeouts.idle;
         let idle = !busy && now >= deadline;
         let end = connection.end_of_life(listener.timeouts.lifetime);

@@ -85,6 +85,12 @@ impl Connection {
         Some(self.since + life)
     }
 
+    /// Returns true if it has carried as many requests as one may, of which 0 is no bound, and so many
+    /// more.
+    pub fn is_worn(&self, requests_max: u64, more: u64) -> bool {
+        requests_max > 0 && self.requests.get() >= requests_max + more
+    }
+
     /// Ends the connection and all on it, now.
     pub fn cut(&self) {
         self.ending

@@ -302,8 +302,7 @@ impl Server {
     }
 
     fn may_persist(&self, listener: &Listener) -> bool {
-        let worn = listener.requests_per_connection > 0
-            && self.connection.requests.get() >= listener.requests_per_connection;
+        let worn = self.connection.is_worn(listener.requests_per_connection, 0);
         let end = self.connection.end_of_life(listener.timeouts.lifetime);
         let old = end.is_some_and(|end| timer::recent() >= end);
         !worn && !old && !self.connection.is_closing() && !self.connection.worker.is_draining()

@@ -132,8 +132,7 @@ impl Server {
                 client = %self.connection.peer(),
                 "a client of HTTP/3 has another address"
             );
-            self.leaving = Leaving::Gone(id, Instant::now());
-            self.control.go_away(id);
+            self.refuse_from(id);
         }
         if matches!(self.leaving, Leaving::Gone(first, _) if id >= first) {
             stream.reject();
@@ -141,27 +140,23 @@ impl Server {
         }
         exchange::start(&self.connection, stream);
         if matches!(self.leaving, Leaving::Told(_)) && self.is_used_up() {
-            self.refuse_more();
+            self.refuse_from(self.next);
         }
     }
 
-    /// Returns true if the connection has carried all requests that it may.
-    fn is_worn(&self) -> bool {
-        let max = self.connection.known_listener().requests_per_connection;
-        max > 0 && self.connection.requests.get() >= max
-    }
-
-    /// The same, with those that a client could have sent before it was told.
+    /// Returns true if the connection has carried all requests that it may, and those that a client
+    /// could have sent before it was told.
     fn is_used_up(&self) -> bool {
         let listener = self.connection.known_listener();
-        let max = listener.requests_per_connection;
-        max > 0 && self.connection.requests.get() >= max + u64::from(listener.streams_max)
+        let more = u64::from(listener.streams_max);
+        self.connection
+            .is_worn(listener.requests_per_connection, more)
     }
 
-    /// Refuses streams that the client has not opened yet, as not processed.
-    fn refuse_more(&mut self) {
-        self.leaving = Leaving::Gone(self.next, Instant::now());
-        self.control.go_away(self.next);
+    /// Refuses streams from this one on, as not processed.
+    fn refuse_from(&mut self, first: u64) {
+        self.leaving = Leaving::Gone(first, Instant::now());
+        self.control.go_away(first);
     }
 
     /// Time in which a client hears of a GOAWAY, and what it has sent before arrives.
@@ -225,12 +220,13 @@ impl Server {
         };
         if let Leaving::Told(since) = self.leaving {
             // Requests that were on their way have come by then.
-            let last = match self.is_worn() {
+            let max = connection.known_listener().requests_per_connection;
+            let last = match connection.is_worn(max, 0) {
                 true => since + self.round(),
                 false => since + ANSWER.max(self.session.connection.rtt()),
             };
             if now >= last {
-                self.refuse_more();
+                self.refuse_from(self.next);
             } else {
                 next = next.min(last);
             }
