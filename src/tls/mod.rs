@@ -42,7 +42,7 @@ pub use file::Stamps;
 pub use ocsp::OcspFault;
 pub use part::{Renewal, Renewed};
 #[cfg(feature = "http3")]
-pub(crate) use refusal::take as take_refusal;
+pub(crate) use refusal::noting;
 pub use refusal::{FaultKind, Refusal, RefusalCause, fault_kind, is_certificate_missing, watched};
 pub use revocation::{ListFault, ListInUse, RevocationLists};
 pub use server::{AcmeFile, ClientAuth, MinimumVersion, ServerSettings, ServerTls};

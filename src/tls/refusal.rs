@@ -125,18 +125,19 @@ pub async fn watched<F: Future>(handshake: F) -> (F::Output, Option<Refusal>) {
     let mut handshake = pin!(handshake);
     let mut refused = None;
     let result = poll_fn(|context| {
-        // A handshake that nobody watches may have left one.
-        take();
-        let polled = handshake.as_mut().poll(context);
-        refused = take().or_else(|| refused.take());
+        let (polled, noted) = noting(|| handshake.as_mut().poll(context));
+        refused = noted.or_else(|| refused.take());
         polled
     });
     (result.await, refused)
 }
 
-/// Takes what was noted on this thread.
-pub(crate) fn take() -> Option<Refusal> {
-    LAST.with(|last| last.borrow_mut().take())
+/// Runs a step of a handshake; returns with its result what it noted on this thread.
+pub(crate) fn noting<T>(step: impl FnOnce() -> T) -> (T, Option<Refusal>) {
+    // A handshake that nobody watches may have left one.
+    LAST.take();
+    let result = step();
+    (result, LAST.take())
 }
 
 /// Notes a refusal.
@@ -163,7 +164,7 @@ fn put(certificate: &CertificateDer<'_>, cause: RefusalCause) {
             let _ = write!(refusal.serial, "{byte:02X}");
         }
     }
-    LAST.with(|last| *last.borrow_mut() = Some(refusal));
+    LAST.set(Some(refusal));
 }
 
 thread_local! {

@@ -59,11 +59,9 @@ impl Refusals {
             if Rc::strong_count(&self.0) == 1 {
                 return connection.as_mut().poll(context);
             }
-            // A handshake that nobody watches may have left one.
-            tls::take_refusal();
-            let polled = connection.as_mut().poll(context);
-            if let Some(refusal) = tls::take_refusal() {
-                *self.0.borrow_mut() = Some(refusal);
+            let (polled, noted) = tls::noting(|| connection.as_mut().poll(context));
+            if noted.is_some() {
+                *self.0.borrow_mut() = noted;
             }
             polled
         })
