@@ -1,6 +1,9 @@
 //! One revocation list as read, and the reasons why it cannot be used.
 
-use std::{cmp::Ordering, sync::OnceLock};
+use std::{
+    cmp::Ordering,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use rustls_pki_types::CertificateRevocationListDer;
 use webpki::{BorrowedCertRevocationList, CertRevocationList, Error, OwnedCertRevocationList};
@@ -40,6 +43,8 @@ pub(super) struct List {
     revoked: CertRevocationList<'static>,
     /// The key that signed it, once it is known: each is verified once, not for each client.
     signer: OnceLock<Vec<u8>>,
+    /// Keys that have not signed it, for the same reason.
+    strangers: Mutex<Vec<Vec<u8>>>,
 }
 
 /// Number of a list, which grows from list to list.
@@ -114,6 +119,7 @@ impl List {
             next_update: next_update.timestamp(),
             revoked,
             signer: OnceLock::new(),
+            strangers: Mutex::default(),
             der,
         })
     }
@@ -128,9 +134,19 @@ impl List {
         if let Some(signer) = self.signer.get() {
             return signer == key;
         }
+        let strangers = || {
+            self.strangers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if strangers().iter().any(|stranger| stranger == key) {
+            return false;
+        }
         let signed = signature::verify(&self.der, key) == Signed::ByIt;
         if signed {
             let _ = self.signer.set(key.to_vec());
+        } else if strangers().len() < STRANGERS_MAX {
+            strangers().push(key.to_vec());
         }
         signed
     }
@@ -174,3 +190,6 @@ impl PartialOrd for Number {
         Some(self.cmp(other))
     }
 }
+
+/// Maximum number of keys that a list is known not to be of.
+const STRANGERS_MAX: usize = 16;
