@@ -36,36 +36,18 @@ impl Unable {
         if !changed && !is_new {
             return false;
         }
-        let mut before = std::mem::take(&mut self.pools);
-        for pool in &snapshot.pools {
-            let known = before.remove(&pool.name);
-            let Some(why) = unable(snapshot, pool) else {
-                if known.is_some() {
-                    tracing::info!(pool = %pool.name, "an endpoint can serve again");
-                }
-                continue;
-            };
-            if known.is_none() {
-                tracing::warn!(pool = %pool.name, why, "no endpoint can serve");
-            }
-            self.pools
-                .insert(Arc::clone(&pool.name), Out::of(known, why));
-        }
-        let mut before = std::mem::take(&mut self.rollouts);
-        for rollout in &snapshot.rollouts {
-            let known = before.remove(&rollout.name);
-            let Some(why) = astray(snapshot, rollout) else {
-                if known.is_some() {
-                    tracing::info!(rollout = %rollout.name, "its version can serve again");
-                }
-                continue;
-            };
-            if known.is_none() {
-                tracing::warn!(rollout = %rollout.name, why, "its version cannot serve");
-            }
-            self.rollouts
-                .insert(Arc::clone(&rollout.name), Out::of(known, why));
-        }
+        let pools = snapshot.pools.iter();
+        let pools = pools.map(|pool| (&pool.name, unable(snapshot, pool)));
+        renew(&mut self.pools, pools, |pool, why| match why {
+            Some(why) => tracing::warn!(%pool, why, "no endpoint can serve"),
+            None => tracing::info!(%pool, "an endpoint can serve again"),
+        });
+        let rollouts = snapshot.rollouts.iter();
+        let rollouts = rollouts.map(|rollout| (&rollout.name, astray(snapshot, rollout)));
+        renew(&mut self.rollouts, rollouts, |rollout, why| match why {
+            Some(why) => tracing::warn!(%rollout, why, "its version cannot serve"),
+            None => tracing::info!(%rollout, "its version can serve again"),
+        });
         true
     }
 
@@ -84,11 +66,23 @@ impl Unable {
     }
 }
 
-impl Out {
-    /// It lasts since it is `known`.
-    fn of(known: Option<Self>, why: String) -> Self {
-        let since = known.map_or_else(SystemTime::now, |known| known.since);
-        Self { since, why }
+/// Puts those that cannot serve now, each with its reason, in the place of those before; `tell`s which
+/// have begun, with the reason, and which are over.
+fn renew<'a>(
+    known: &mut BTreeMap<Arc<str>, Out>,
+    all: impl Iterator<Item = (&'a Arc<str>, Option<String>)>,
+    tell: impl Fn(&str, Option<&str>),
+) {
+    let mut before = std::mem::take(known);
+    for (name, why) in all {
+        let since = before.remove(name).map(|out| out.since);
+        if since.is_some() != why.is_some() {
+            tell(name, why.as_deref());
+        }
+        if let Some(why) = why {
+            let since = since.unwrap_or_else(SystemTime::now);
+            known.insert(Arc::clone(name), Out { since, why });
+        }
     }
 }
 
