@@ -47,17 +47,17 @@ impl Place {
     /// Returns true if the burst will send the bytes of `io` without its task; if false, the caller
     /// must send now, as one must who was put off before.
     pub(super) fn leave<T: Apart>(&mut self, io: &Rc<T>, cx: &Context<'_>) -> bool {
-        let was = std::mem::take(self);
-        let leaves = was == Self::Free
-            && BURST.with(|burst| {
-                burst.join(|| {
-                    let io = Rc::downgrade(io);
-                    Waiting::Stream(io, cx.waker().clone())
-                })
-            });
-        if leaves || was == Self::Stream {
-            *self = Self::Stream;
-        }
+        let join = |burst: &Burst| {
+            burst.join(|| {
+                let io = Rc::downgrade(io);
+                Waiting::Stream(io, cx.waker().clone())
+            })
+        };
+        *self = match self {
+            Self::Stream => Self::Stream,
+            Self::Free if BURST.with(join) => Self::Stream,
+            Self::Free | Self::Task => Self::Free,
+        };
         *self == Self::Stream
     }
 
