@@ -7,20 +7,11 @@ pub(crate) fn nearest<'a>(
 ) -> Option<&'a str> {
     let folded = written.to_ascii_lowercase().replace('-', "_");
     let candidates: Vec<&str> = candidates.into_iter().collect();
-    // A version of HTTP looks like another one, and is none.
-    let version = folded.strip_prefix("http").map(|version| {
-        let version = version.trim_start_matches(['/', '_']);
-        format!("h{}", version.trim_end_matches(".0"))
-    });
-    let version = if folded == "quic" {
-        Some("h3".to_owned())
-    } else {
-        version
-    };
-    if let Some(same) = candidates
+    let protocol = protocol_of(&folded);
+    let same = candidates
         .iter()
-        .find(|name| version.as_deref() == Some(**name))
-    {
+        .find(|name| protocol.as_deref() == Some(**name));
+    if let Some(same) = same {
         return Some(*same);
     }
     candidates
@@ -32,6 +23,16 @@ pub(crate) fn nearest<'a>(
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
+}
+
+/// Returns the identifier of a version of HTTP that is written in another way: it looks more like that
+/// of another version.
+fn protocol_of(folded: &str) -> Option<String> {
+    if folded == "quic" {
+        return Some("h3".to_owned());
+    }
+    let version = folded.strip_prefix("http")?.trim_start_matches(['/', '_']);
+    Some(format!("h{}", version.trim_end_matches(".0")))
 }
 
 /// Lists the valid names, as in `defined: "a", "b" - did you mean "a"?`.
