@@ -10,7 +10,7 @@ use crate::harness::{Gate, eventually};
 
 use super::{
     http3::{Offer, echo, offered},
-    http3_reload::{announced_if, holding, without},
+    http3_reload::{holding, is_announced_anew, without},
 };
 
 /// A listener at `ip` with the port that `$web` has.
@@ -82,12 +82,7 @@ async fn an_upgrade_moves_a_listener_to_a_wider_address() {
     offer.proxy.replace(&wide);
     offer.proxy.upgrade().await;
     offer.proxy.log_says("listening for HTTP/3").await;
-    eventually("the new process announces HTTP/3", || async {
-        announced_if(&offer, "/")
-            .await
-            .filter(|it| it.starts_with("h3="))
-    })
-    .await;
+    is_announced_anew(&offer).await;
     let mut client = offer.hold("keep").await;
     client.say("/moved");
     assert_eq!(client.line().await, "200 /moved");

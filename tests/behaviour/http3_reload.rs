@@ -23,6 +23,16 @@ pub(super) async fn announced_if(offer: &Offer, path: &str) -> Option<String> {
     fields.first().map(|&it| it.to_owned())
 }
 
+/// Waits until the process that has taken over announces HTTP/3.
+pub(super) async fn is_announced_anew(offer: &Offer) {
+    eventually("the new process announces HTTP/3", || async {
+        announced_if(offer, "/")
+            .await
+            .filter(|it| it.starts_with("h3="))
+    })
+    .await;
+}
+
 pub(super) fn without(text: &str) -> String {
     text.replace(r#", "h3"]"#, "]")
 }
@@ -204,12 +214,7 @@ async fn an_upgrade_finishes_exchanges_and_the_new_process_goes_on_with_http3() 
     go.open();
     assert_eq!(held.line().await, "200 held");
     assert_eq!(held.line().await, "ended 0x100");
-    eventually("the new process announces HTTP/3", || async {
-        announced_if(&offer, "/")
-            .await
-            .filter(|it| it.starts_with("h3="))
-    })
-    .await;
+    is_announced_anew(&offer).await;
     let mut anew = offer.hold("keep").await;
     anew.say("/after");
     assert_eq!(anew.line().await, "200 /after");
